@@ -1,0 +1,30 @@
+import type { Upstream } from '../upstream.ts'
+import type { WireId } from '../wire/wire.ts'
+
+/** A provider is wire + endpoint + auth + named quirks with a reason: data, 10 to 60 lines. */
+export interface Provider {
+  /** As in `provider/model` and in the price tables' vocabulary. */
+  readonly id: string
+  readonly name: string
+  /** Where its API lives, version path included, no trailing slash; null: only where the operator says. */
+  readonly baseUrl: string | null
+  /** Environment variables that configure the platform's account: the key, and another base URL. */
+  readonly keyVariable: string
+  readonly baseUrlVariable: string
+  /** Needs no key: it is configured as soon as its base URL is set. */
+  readonly keyless?: boolean
+  /** The wires it speaks, each with its path under the base URL. */
+  readonly wires: { readonly [W in WireId]?: string }
+  /** Request headers that carry the key: name, value, …; names in lower case. */
+  auth(key: string): string[]
+  readonly quirks?: Quirks
+  /** Set for a provider that answers in this process instead of over a socket. */
+  readonly inProcess?: Upstream
+}
+
+export interface Quirks {
+  /** `stream_options` is refused or unknown: usage comes unasked, or not at all. Why: the provider's own words. */
+  readonly noStreamOptions?: string
+  /** Embeddings come back in another encoding, order or length than asked, so they are read and mended. */
+  readonly mendEmbeddings?: string
+}

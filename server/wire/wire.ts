@@ -1,0 +1,105 @@
+import type { Usage } from '../../db/model/usage.ts'
+
+/** A wire is one API dialect over HTTP. Wires are pure: bytes in, bytes out; no clock, no network, no state but their own. */
+export type WireId = 'openai-chat' | 'openai-completions' | 'openai-embeddings'
+
+/** What the line needs to know of a request; the rest of its bytes passes unread. */
+export interface Ask {
+  readonly body: Uint8Array
+  readonly members: Members
+  readonly model: string
+  readonly stream: boolean
+  /** The caller asked for the usage chunk of a stream itself. */
+  readonly wantsUsage: boolean
+  /** The caller's own name for its end user. */
+  readonly endUser: string | null
+}
+
+/** Where each top-level member of a JSON object stands in its bytes. */
+export type Members = ReadonlyMap<string, Span>
+
+/** Byte offsets, end exclusive. `start` and `end` cut out the value, `keyStart` the member's name with its quote. */
+export interface Span {
+  readonly keyStart: number
+  readonly start: number
+  readonly end: number
+}
+
+/** The named edits of a request that goes out on the wire it came in on. */
+export interface Edits {
+  /** The provider's own id of the model. */
+  readonly model: string
+  /** Ask the provider for a stream's usage. */
+  readonly askUsage: boolean
+}
+
+/** What is added to an answer's body (CONTRACT 4). */
+export interface Additions {
+  readonly cached: boolean
+  /** Decimal USD, null when no price is known. */
+  readonly costUsd: string | null
+  readonly latencyMs: number
+  readonly provider: string
+  readonly modelUsed: string
+  readonly route: string
+  /** The cost in provider-neutral tokens, null when no price is known. */
+  readonly watchllmTokens: number | null
+}
+
+export interface Metered {
+  readonly usage: Usage
+  readonly source: 'provider' | 'estimated'
+}
+
+/** A request that the wire's rules refuse: becomes 400 `invalid_request` naming `param`. */
+export class WireError extends Error {
+  readonly param: string | null
+  constructor(message: string, param: string | null = null) {
+    super(message)
+    this.name = 'WireError'
+    this.param = param
+  }
+}
+
+/** An answer that is not what the wire says: becomes 502 `provider_error`. */
+export class AnswerError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'AnswerError'
+  }
+}
+
+export interface Wire {
+  readonly id: WireId
+  /** @throws WireError for anything but a JSON object of this wire's shape. */
+  readAsk(body: Uint8Array): Ask
+  /** The request's bytes with the edits and nothing else changed. */
+  edit(ask: Ask, edits: Edits): Uint8Array
+  /** Usage of a whole JSON answer; estimated from ask and answer when the provider says none. @throws AnswerError */
+  readAnswer(answer: Uint8Array, ask: Ask): Answer
+  /** Follows one streamed answer. */
+  tap(ask: Ask): StreamTap
+  /** The last words of a stream that failed after its first byte. */
+  errorEvent(error: object): Uint8Array
+}
+
+export interface Answer extends Metered {
+  /** The same bytes with the additions, or unchanged when null is given. */
+  withAdditions(additions: Additions | null): Uint8Array
+}
+
+/** Passes a stream's bytes on while it looks for usage; the result does not depend on where chunks are cut. */
+export interface StreamTap {
+  /** Bytes to pass on now, null when none are ready. Frames leave whole; the terminator is held back for `finish`. */
+  push(chunk: Uint8Array): Uint8Array | null
+  /** What was seen so far: counted from the text when the provider has said nothing (yet). */
+  metered(): Metered
+  /** The provider said that it is done, in the way this wire says it. */
+  readonly finished: boolean
+  /** Any content has been passed on. */
+  readonly begun: boolean
+  /** An error event that the provider sent inside the stream, as text for the log. */
+  readonly failure: string | null
+  /** The end: held bytes, the usage chunk if the caller wants it, what is known late, the terminator. */
+  finish(additions: Additions | null): Uint8Array
+}
