@@ -1,8 +1,9 @@
-import type { CallRecord } from '../db/model/calls.ts'
-import type { Plan } from '../db/model/plans.ts'
-import type { Price } from '../db/model/money.ts'
-import type { KeyKind } from '../db/model/ids.ts'
 import type { Kv } from '../db/kv/kv.ts'
+import type { CallRecord } from '../db/model/calls.ts'
+import type { KeyKind } from '../db/model/ids.ts'
+import type { Price } from '../db/model/money.ts'
+import type { Plan } from '../db/model/plans.ts'
+import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Everything the app uses but doesn't make: passed in by main.ts, or by a test. */
@@ -17,8 +18,28 @@ export interface Deps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly settings: Settings
+  readonly prices: Prices
+  /** The provider of a name, null for an unknown one. */
+  readonly providerOf: (id: string) => Provider | null
   /** The built console: null for a path that it doesn't have. */
   readonly assets: (path: string) => Asset | null
+}
+
+/** What the operator sets for the line (CONTRACT 10). */
+export interface Settings {
+  readonly version: string
+  readonly firstByteTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly totalTimeoutMs: number
+  readonly maxBodyBytes: number
+  /** Nano-dollars that one provider-neutral token stands for. */
+  readonly nanoPerToken: number
+}
+
+export interface Prices {
+  /** The price of a model at a time, null when none is known. Cheap enough for every call. */
+  priceOf(provider: string, model: string, atMs: number): Price | null
 }
 
 /** Who is calling: everything the line needs to know of a key, held in memory. */
@@ -60,11 +81,18 @@ export interface Journal {
 }
 
 export interface Receipts {
-  find(projectId: string, requestId: string): Promise<{ readonly call: CallRecord; readonly price: Price | null } | null>
+  find(projectId: string, requestId: string): Promise<Receipt | null>
+}
+
+export interface Receipt {
+  readonly call: CallRecord
+  readonly price: Price | null
 }
 
 export interface Health {
   database(): Promise<void>
+  /** `down` when records can't be written to disk. */
+  journal(): 'ok' | 'down'
 }
 
 export interface Clock {
@@ -72,6 +100,11 @@ export interface Clock {
   now(): number
   /** Milliseconds with a fraction, never going back; only differences mean something. */
   monotonic(): number
+  timer(afterMs: number, callback: () => void): Timer
+}
+
+export interface Timer {
+  cancel(): void
 }
 
 export interface Random {

@@ -37,9 +37,7 @@ export const NO_USAGE: Usage = Object.freeze({
 
 /** Tokens of the prompt, whatever way they are priced. */
 export function inputTotal(usage: Usage): number {
-  return (
-    usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h + usage.audioInput + usage.imageInput
-  )
+  return usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h + usage.audioInput + usage.imageInput
 }
 
 /** Tokens of the answer, whatever way they are priced. */

@@ -46,6 +46,12 @@ export interface Additions {
   readonly watchllmTokens: number | null
 }
 
+/**
+ * Bytes as text, each byte one character (latin-1): what is searched and put together faster as a string than as bytes,
+ * and goes to the socket in one piece with the head.
+ */
+export type ByteText = string
+
 export interface Metered {
   readonly usage: Usage
   readonly source: 'provider' | 'estimated'
@@ -85,7 +91,7 @@ export interface Wire {
 
 export interface Answer extends Metered {
   /** The same bytes with the additions, or unchanged when null is given. */
-  withAdditions(additions: Additions | null): Uint8Array
+  withAdditions(additions: Additions | null): ByteText
 }
 
 /** Passes a stream's bytes on while it looks for usage; the result does not depend on where chunks are cut. */
@@ -94,7 +100,11 @@ export interface StreamTap {
   push(chunk: Uint8Array): Uint8Array | null
   /** What was seen so far: counted from the text when the provider has said nothing (yet). */
   metered(): Metered
-  /** The provider said that it is done, in the way this wire says it. */
+  /** The provider closed the stream: what is left may follow, if anything. Bytes as from `push`. */
+  end(): Uint8Array | null
+  /** The terminator has come: nothing that follows is of interest. */
+  readonly done: boolean
+  /** The answer is complete, in one of the ways that this wire's providers say it. */
   readonly finished: boolean
   /** Any content has been passed on. */
   readonly begun: boolean

@@ -1,0 +1,39 @@
+import type { PGlite } from '@electric-sql/pglite'
+import { packCalls } from './call-rows.ts'
+
+/**
+ * Loads calls by COPY, which costs half of what any INSERT does, and adds their sums by the hour, counted here instead of
+ * by SQL. Measured in this thread: 25 µs a row with all indexes, against 64 by `unnest` and 78 by `json_to_recordset`.
+ * @returns the number of rows, null when nothing was done because a row is there already or isn't as it should be
+ */
+export async function loadCalls(
+  pg: PGlite,
+  job: { readonly callsJson: string; readonly copy: string; readonly addHourly: string },
+): Promise<number | null> {
+  const packed = packCalls(job.callsJson)
+  if (packed === null) return null
+  if (packed.rows === 0) return 0
+  // A copy, since the bytes lie in a buffer that the next batch fills.
+  const blob = new Blob([packed.bytes.slice()])
+  if (prepared !== job.addHourly) {
+    await pg.exec(`prepare add_hourly (json) as ${job.addHourly}`)
+    prepared = job.addHourly
+  }
+  try {
+    // One message, and so one transaction: each message to the engine costs some 200 µs.
+    await pg.exec(`${job.copy}; execute add_hourly (${literal(packed.hourlyJson)})`, { blob })
+    return packed.rows
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null
+    if (typeof code === 'string' && /^2[23]/.test(code)) return null
+    throw error
+  }
+}
+
+/** What `add_hourly` is prepared as; this thread has one session. */
+let prepared = ''
+
+/** EXECUTE takes no parameters of the protocol. Backslashes mean themselves: standard_conforming_strings is on. */
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}

@@ -1,0 +1,13 @@
+import type { Kysely } from 'kysely'
+import * as first from './0001-first.ts'
+
+/** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
+export interface Migration {
+  /** Number and words, such as `0001-first`; also its file. */
+  readonly name: string
+  /** Runs inside the transaction that also notes it as done. */
+  up(db: Kysely<unknown>): Promise<void>
+}
+
+/** In the order in which they run. New ones are added at the end. */
+export const MIGRATIONS: readonly Migration[] = [first]

@@ -1,0 +1,27 @@
+/** Sums over the calls of one hour (UTC) with the same project, key, provider and model; equal to a recount at any time. */
+export interface UsageHourlyTable {
+  hour: Date
+  requests: number
+  /** Calls whose outcome is `error` or `cut`; an aborted call is the caller's choice. */
+  errors: number
+  /** Calls answered from the cache. */
+  cached: number
+  usage_input: number
+  usage_cache_read: number
+  usage_cache_write_5m: number
+  usage_cache_write_1h: number
+  usage_output: number
+  usage_reasoning: number
+  usage_audio_input: number
+  usage_audio_output: number
+  usage_image_input: number
+  latency_us: number
+  /** Whole pico-dollars as text: sums pass what a number holds. Calls without a price count as 0. */
+  cost_pico: string
+  organization_id: string
+  project_id: string
+  key_id: string
+  /** Empty when no target was chosen. */
+  provider: string
+  model: string
+}

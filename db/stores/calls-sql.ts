@@ -1,0 +1,61 @@
+import { CALL_COLUMNS, COUNTER_COLUMNS, type ColumnType } from '../model/call-columns.ts'
+
+const PG_TYPES: { readonly [T in ColumnType]: string } = {
+  time: 'float8',
+  bigint: 'bigint',
+  int: 'int',
+  boolean: 'boolean',
+  text: 'text',
+}
+
+const COLUMNS = CALL_COLUMNS.map((one) => one.column).join(', ')
+const COUNTERS = COUNTER_COLUMNS.map((one) => one.column)
+const DIMENSIONS = ['project_id', 'hour', 'key_id', 'provider', 'model', 'organization_id'].join(', ')
+const SUMS = ['requests', 'errors', ...COUNTERS, 'latency_us', 'cost_pico']
+
+/** Instances that add to the same rows do so in the same order, or they would wait for each other for ever. */
+const ORDER = 'order by 1, 2, 3, 4, 5, 6'
+const ADD = `on conflict (${DIMENSIONS}) do update set ${SUMS.map((one) => `${one} = h.${one} + excluded.${one}`).join(', ')}`
+const INTO_HOURLY = `insert into usage_hourly as h (${DIMENSIONS}, ${SUMS.join(', ')})`
+
+/** $1: a JSON array of CallRecord. Adds what isn't there yet and counts it; answers `{inserted}`. */
+export const INSERT_CALLS = `
+with fresh as (
+  insert into calls (${COLUMNS})
+  select ${CALL_COLUMNS.map(fromRecord).join(', ')}
+  from json_to_recordset($1::json) as r(${recordOf()})
+  on conflict (id) do nothing
+  returning created_at, project_id, organization_id, key_id, provider, model, outcome, latency_us, cost_pico,
+    ${COUNTERS.join(', ')}
+), added as (
+  ${INTO_HOURLY}
+  select project_id, date_trunc('hour', created_at, 'UTC'), key_id, coalesce(provider, ''), coalesce(model, ''),
+    organization_id, count(*), count(*) filter (where outcome in ('error', 'cut')),
+    ${COUNTERS.map((one) => `sum(${one})`).join(', ')}, sum(latency_us), coalesce(sum(cost_pico), 0)
+  from fresh group by 1, 2, 3, 4, 5, 6 ${ORDER}
+  ${ADD}
+)
+select count(*)::int as inserted from fresh`
+
+/** Takes rows in PostgreSQL's binary COPY format, their columns as in CALL_COLUMNS; fails if one is there already. */
+export const COPY_CALLS = `copy calls (${COLUMNS}) from '/dev/blob' (format binary)`
+
+/** $1: a JSON array of rows of usage_hourly to add, with `hour_ms` for the hour. */
+export const ADD_HOURLY = `
+${INTO_HOURLY}
+select project_id, to_timestamp(hour_ms / 1000), key_id, provider, model, organization_id, ${SUMS.join(', ')}
+from json_to_recordset($1::json) as r(project_id text collate "C", hour_ms float8, key_id text collate "C",
+  provider text collate "C", model text collate "C", organization_id text collate "C",
+  ${SUMS.map((one) => `${one} ${one === 'cost_pico' ? 'numeric' : 'bigint'}`).join(', ')})
+${ORDER}
+${ADD}`
+
+function fromRecord({ field, counter, type }: (typeof CALL_COLUMNS)[number]): string {
+  if (counter) return `(usage)."${field}"`
+  return type === 'time' ? `to_timestamp("${field}" / 1000)` : `"${field}"`
+}
+
+function recordOf(): string {
+  const own = CALL_COLUMNS.filter((one) => !one.counter).map(({ field, type }) => `"${field}" ${PG_TYPES[type]}`)
+  return [...own, 'usage call_usage_json'].join(', ')
+}

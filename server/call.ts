@@ -1,0 +1,145 @@
+import type { CallRecord, Outcome } from '../db/model/calls.ts'
+import type { Price } from '../db/model/money.ts'
+import type { Account, Principal } from './deps.ts'
+import type { GatewayError } from './errors.ts'
+import type { Incoming } from './http.ts'
+import type { Provider } from './providers/provider.ts'
+import type { Additions, Ask, Metered, Wire } from './wire/wire.ts'
+
+/**
+ * What is known of a call after each room of the line; each type is the one before and one thing more, so that a stage
+ * can't run before what it needs.
+ */
+
+/** A public endpoint that calls a model. */
+export interface Service {
+  /** As in the log, such as `chat.completions`. */
+  readonly name: string
+  readonly wire: Wire
+}
+
+export interface Received {
+  /** Ours: `req_…`. */
+  readonly id: string
+  readonly receivedAtMs: number
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  readonly incoming: Incoming
+  readonly service: Service
+}
+
+export interface Known extends Received {
+  readonly principal: Principal
+}
+
+export interface Asked extends Known {
+  readonly ask: Ask
+  readonly options: CallOptions
+}
+
+/** What the caller's headers ask of us (CONTRACT 5). */
+export interface CallOptions {
+  /** Members are added to the answer's body. */
+  readonly additions: boolean
+  /** A JSON object in text. */
+  readonly metadata: string | null
+  /** A provider's name. */
+  readonly provider: string | null
+}
+
+export interface Admitted extends Asked {
+  readonly rate: Rate | null
+}
+
+/** Where the caller stands in its tightest window of requests; null when its plan has no limit. */
+export interface Rate {
+  readonly limit: number
+  readonly remaining: number
+  /** Epoch milliseconds. */
+  readonly resetMs: number
+}
+
+export interface Routed extends Admitted {
+  readonly target: Target
+}
+
+export interface Target {
+  readonly provider: Provider
+  readonly account: Account
+  /** The provider's own id of the model. */
+  readonly model: string
+  /** Where this wire lives at the provider, query included. */
+  readonly path: string
+  /** The rule that chose it. */
+  readonly rule: string
+}
+
+export interface Answered extends Routed {
+  readonly answer: WholeAnswer | StreamSource
+  readonly timing: Timing
+}
+
+export interface WholeAnswer {
+  readonly kind: 'whole'
+  readonly bytes: Uint8Array
+  /** When the last byte came, monotonic milliseconds. */
+  readonly endedAt: number
+}
+
+/** A provider's answer that comes piece by piece; its first byte is there. */
+export interface StreamSource {
+  readonly kind: 'stream'
+  /** Hands everything over from the first byte on; what has come by now is given at once. Called once. */
+  attach(reader: StreamReader): void
+  /** Gives the answer up: the way to the provider is closed at once, and the reader hears nothing more. */
+  abort(): void
+  pause(): void
+  resume(): void
+}
+
+export interface StreamReader {
+  onData(chunk: Uint8Array): void
+  /** The provider closed the stream in order. */
+  onEnd(): void
+  /** It broke or took too long. */
+  onBroken(error: GatewayError): void
+  /** The caller went away; the way to the provider is closed already. */
+  onGone(): void
+}
+
+/** Monotonic milliseconds, and what the provider said of the call. */
+export interface Timing {
+  readonly sentAt: number
+  readonly firstByteAt: number
+  readonly upstreamId: string | null
+}
+
+/** How a call ended, as its exit saw it. */
+export interface Ending {
+  readonly outcome: Outcome
+  /** What the caller was sent; 499 when it went away before that. */
+  readonly status: number
+  readonly errorCode: string | null
+  /** Null when nothing was produced: then it costs nothing. */
+  readonly metered: Metered | null
+  /** Monotonic milliseconds of the provider's last byte; null when none came. */
+  readonly providerEndedAt: number | null
+}
+
+/** What everybody is told of a call: log, headers, body and bill say the same. */
+export interface Settled {
+  readonly record: CallRecord
+  readonly price: Price | null
+  readonly additions: Additions
+}
+
+/**
+ * The same call, one room further. It is one object from end to end: copying it at each room would cost as much as the
+ * rooms do, and whoever ends the call early finds on it what was known by then.
+ */
+export function grow<C extends Received, More extends object>(call: C, more: More): C & More {
+  return Object.assign(call, more)
+}
+
+/** Any of them, for what can happen anywhere on the line. */
+export type Call = Received & Partial<Omit<Known & Asked & Admitted & Routed & Answered, keyof Received>>

@@ -1,0 +1,24 @@
+import type { Deps } from '../deps.ts'
+import { GatewayError } from '../errors.ts'
+import type { Incoming, Reply } from '../http.ts'
+
+const YEAR = 'public, max-age=31536000, immutable'
+
+const SECURITY = [
+  'content-security-policy',
+  "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+  'x-content-type-options',
+  'nosniff',
+  'referrer-policy',
+  'no-referrer',
+  'x-frame-options',
+  'DENY',
+]
+
+/** `GET /` and the files of the built console. */
+export async function consolePage(incoming: Incoming, deps: Deps): Promise<Reply> {
+  const asset = deps.assets(incoming.path === '/' ? '/index.html' : incoming.path)
+  if (asset === null) throw new GatewayError('not_found', `No route ${incoming.method} ${incoming.path.slice(0, 200)}`)
+  const headers = ['content-type', asset.type, 'cache-control', asset.immutable ? YEAR : 'no-cache', ...SECURITY]
+  return { status: 200, headers, body: incoming.method === 'HEAD' ? '' : asset.bytes }
+}

@@ -1,0 +1,92 @@
+import { type CostLine, costLines, formatUsd } from '../../db/model/money.ts'
+import type { Deps, Receipt } from '../deps.ts'
+import { GatewayError } from '../errors.ts'
+import type { Incoming, Reply } from '../http.ts'
+import { principalOf } from '../pipeline.ts'
+import { json } from './reply.ts'
+
+/** How long a receipt waits for calls that just ended to reach the database. */
+const DRAIN_MS = 2000
+const TOKENS_A_MILLION = 1_000_000
+
+/** `GET /v1/requests/{id}`: the receipt of one call of the key's own project, there as soon as its answer is. */
+export async function request(incoming: Incoming, deps: Deps, id: string): Promise<Reply> {
+  const { projectId } = await principalOf(incoming, deps)
+  const receipt = (await deps.receipts.find(projectId, id)) ?? (await findLate(deps, projectId, id))
+  if (receipt === null) throw new GatewayError('not_found', `No call ${id.slice(0, 64)} in this project`)
+  return json(deps, face(receipt))
+}
+
+async function findLate(deps: Deps, projectId: string, id: string): Promise<Receipt | null> {
+  await deps.journal.drained(DRAIN_MS)
+  return deps.receipts.find(projectId, id)
+}
+
+function face({ call, price }: Receipt): Record<string, unknown> {
+  const { usage } = call
+  return {
+    id: call.id,
+    object: 'watchllm.receipt',
+    created_at: new Date(call.createdAtMs).toISOString(),
+    endpoint: call.endpoint,
+    model_requested: call.modelRequested,
+    model: call.model,
+    provider: call.provider,
+    route: call.route,
+    stream: call.stream,
+    status: call.status,
+    outcome: call.outcome,
+    error_code: call.errorCode,
+    usage: {
+      input: usage.input,
+      cache_read: usage.cacheRead,
+      cache_write_5m: usage.cacheWrite5m,
+      cache_write_1h: usage.cacheWrite1h,
+      output: usage.output,
+      reasoning: usage.reasoning,
+      audio_input: usage.audioInput,
+      audio_output: usage.audioOutput,
+      image_input: usage.imageInput,
+      source: call.usageSource,
+    },
+    cost: cost({ call, price }),
+    latency_ms: call.latencyUs / 1000,
+    overhead_ms: call.overheadUs / 1000,
+    first_byte_ms: call.firstByteUs === null ? null : call.firstByteUs / 1000,
+    attempts: call.provider === null ? [] : [{ provider: call.provider, model: call.model, outcome: call.outcome }],
+    adapted: call.adapted === null ? [] : call.adapted.split(','),
+    upstream_request_id: call.upstreamId,
+    client_request_id: call.clientRequestId,
+    user: call.endUser,
+    metadata: call.metadata === null ? null : JSON.parse(call.metadata),
+  }
+}
+
+const COUNTER_NAMES: { readonly [counter in CostLine['counter']]: string } = {
+  input: 'input',
+  cacheRead: 'cache_read',
+  cacheWrite5m: 'cache_write_5m',
+  cacheWrite1h: 'cache_write_1h',
+  output: 'output',
+  audioInput: 'audio_input',
+  audioOutput: 'audio_output',
+  imageInput: 'image_input',
+}
+
+/** Every factor of the bill; the lines and the fee for the call add up to the total. */
+function cost({ call, price }: Receipt): Record<string, unknown> {
+  if (price === null || call.costPico === null)
+    return { usd: null, price_version: call.priceId, source: null, lines: [] }
+  return {
+    usd: formatUsd(call.costPico),
+    price_version: price.id,
+    source: price.source,
+    per_call_usd: formatUsd(call.usageSource === 'none' ? 0 : price.perCall),
+    lines: costLines(call.usage, price).map((line) => ({
+      counter: COUNTER_NAMES[line.counter],
+      tokens: line.tokens,
+      usd_per_million: formatUsd(line.ratePico * TOKENS_A_MILLION),
+      usd: formatUsd(line.amountPico),
+    })),
+  }
+}

@@ -1,0 +1,126 @@
+import { BodyBroken, BodyTooLarge, type Handle, type Incoming, type Reply, type Sink, type StreamBody } from './http.ts'
+
+/** Serves the web's own Request and Response: on Bun and Deno, in tests, and wherever a fetch handler is mounted. */
+export function fetchFace(
+  handle: Handle,
+  remoteAddress: string | null = null,
+): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const incoming = new FetchIncoming(request, remoteAddress)
+    return toResponse(await handle(incoming), incoming)
+  }
+}
+
+class FetchIncoming implements Incoming {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly remoteAddress: string | null
+  readonly #request: Request
+  #gone: (() => void)[] = []
+  #isGone = false
+
+  constructor(request: Request, remoteAddress: string | null) {
+    const { url } = request
+    const start = url.indexOf('/', url.indexOf('//') + 2)
+    const mark = url.indexOf('?', start)
+    this.#request = request
+    this.method = request.method
+    this.path = start < 0 ? '/' : url.slice(start, mark < 0 ? undefined : mark)
+    this.query = mark < 0 ? '' : url.slice(mark + 1)
+    this.remoteAddress = remoteAddress
+  }
+
+  header(name: string): string | null {
+    return this.#request.headers.get(name)
+  }
+
+  async body(limitBytes: number): Promise<Uint8Array> {
+    const length = this.#request.headers.get('content-length')
+    if (length !== null && Number(length) > limitBytes) throw new BodyTooLarge()
+    if (length !== null) return new Uint8Array(await this.#request.arrayBuffer().catch(broken))
+    return this.#collect(limitBytes)
+  }
+
+  onGone(callback: () => void): void {
+    if (this.#isGone) return callback()
+    if (this.#gone.push(callback) === 1) this.#request.signal.addEventListener('abort', () => this.leave())
+  }
+
+  /** The caller went away. On Deno this is also heard after a success; whoever has answered by then ignores it. */
+  leave(): void {
+    this.#isGone = true
+    const callbacks = this.#gone
+    this.#gone = []
+    for (const callback of callbacks) callback()
+  }
+
+  async #collect(limitBytes: number): Promise<Uint8Array> {
+    if (this.#request.body === null) return new Uint8Array(0)
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    const reader = this.#request.body.getReader()
+    for (;;) {
+      const { done, value } = await reader.read().catch(broken)
+      if (done) return Buffer.concat(chunks, bytes)
+      bytes += value.length
+      if (bytes > limitBytes) {
+        void reader.cancel()
+        throw new BodyTooLarge()
+      }
+      chunks.push(value)
+    }
+  }
+}
+
+function broken(): never {
+  throw new BodyBroken()
+}
+
+function toResponse(reply: Reply, incoming: FetchIncoming): Response {
+  const headers: [string, string][] = []
+  for (let i = 0; i < reply.headers.length; i += 2) headers.push([reply.headers[i]!, reply.headers[i + 1]!])
+  const { body, status } = reply
+  if (typeof body !== 'function') return new Response(toBytes(body), { status, headers })
+  return new Response(toStream(body, incoming), { status, headers })
+}
+
+function toBytes(body: Uint8Array | string): BodyInit {
+  return (typeof body === 'string' ? Buffer.from(body, 'latin1') : body) as BodyInit
+}
+
+/** Above this the provider is told to wait: a caller who reads slowly holds no more of our memory. */
+const HIGH_WATER_BYTES = 64 * 1024
+
+function toStream(body: StreamBody, incoming: FetchIncoming): ReadableStream<Uint8Array> {
+  let drained: (() => void) | null = null
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        const sink: Sink = {
+          write(chunk) {
+            controller.enqueue(chunk)
+            return (controller.desiredSize ?? 1) > 0
+          },
+          end(last) {
+            if (last !== undefined && last.length > 0) controller.enqueue(last)
+            controller.close()
+          },
+          onDrain(callback) {
+            drained = callback
+          },
+        }
+        body(sink)
+      },
+      pull() {
+        const callback = drained
+        drained = null
+        callback?.()
+      },
+      cancel() {
+        incoming.leave()
+      },
+    },
+    { highWaterMark: HIGH_WATER_BYTES, size: (chunk) => chunk.length },
+  )
+}

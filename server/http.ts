@@ -1,0 +1,56 @@
+/** The two ends of a call, as the line sees them: the same on every runtime, and cheaper than Request and Response. */
+
+export interface Incoming {
+  readonly method: string
+  /** As sent, without the query. */
+  readonly path: string
+  /** Behind the `?`, empty when there is none. */
+  readonly query: string
+  /** One request header by its lower-case name. */
+  header(name: string): string | null
+  /**
+   * The whole body, as sent. @throws BodyTooLarge above `limitBytes`, as soon as that is known
+   * @throws BodyBroken when the caller went away in the middle
+   */
+  body(limitBytes: number): Promise<Uint8Array>
+  /** Calls back once if the caller goes away before its answer is complete. */
+  onGone(callback: () => void): void
+  readonly remoteAddress: string | null
+}
+
+export interface Reply {
+  readonly status: number
+  /** Name, value, name, value; names in lower case; no content-length, the runtime sets it. */
+  readonly headers: string[]
+  /** A string is byte text: each character one byte (latin-1), so that head and body leave in one piece. */
+  readonly body: Uint8Array | string | StreamBody
+}
+
+/** An answer that comes piece by piece: the runtime calls it with the way out as soon as the head is sent. */
+export type StreamBody = (sink: Sink) => void
+
+export interface Sink {
+  /** False when the caller reads slower than this: wait for `onDrain`. Does nothing once the caller is gone. */
+  write(chunk: Uint8Array): boolean
+  end(last?: Uint8Array): void
+  /** @param callback called once, when everything written so far has left. */
+  onDrain(callback: () => void): void
+}
+
+export type Handle = (incoming: Incoming) => Promise<Reply>
+
+export class BodyTooLarge extends Error {}
+
+export class BodyBroken extends Error {}
+
+export interface Listener {
+  /** Such as `http://127.0.0.1:8787`. */
+  readonly url: string
+  /** Stops accepting, lets calls under way finish for `withinMs`, then closes what is left. */
+  close(withinMs: number): Promise<void>
+}
+
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+}

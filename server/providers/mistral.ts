@@ -1,0 +1,18 @@
+import { bearer } from './bearer.ts'
+import type { Provider } from './provider.ts'
+
+/** Legacy completions exist only as `/fim/completions`, another dialect. @see https://docs.mistral.ai/api */
+export const mistral: Provider = {
+  id: 'mistral',
+  name: 'Mistral AI',
+  baseUrl: 'https://api.mistral.ai/v1',
+  keyVariable: 'MISTRAL_API_KEY',
+  baseUrlVariable: 'MISTRAL_BASE_URL',
+  wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
+  auth: bearer,
+  quirks: {
+    noStreamOptions:
+      'Refused with 422 extra_forbidden at body.stream_options.include_usage; usage comes unasked in the last chunk',
+    mendEmbeddings: 'encoding_format and dimensions are unknown to mistral-embed: it always answers 1024 floats',
+  },
+}

@@ -1,0 +1,18 @@
+import { bearer } from './bearer.ts'
+import type { Provider } from './provider.ts'
+
+/** @see https://openrouter.ai/docs/api-reference/overview */
+export const openrouter: Provider = {
+  id: 'openrouter',
+  name: 'OpenRouter',
+  baseUrl: 'https://openrouter.ai/api/v1',
+  keyVariable: 'OPENROUTER_API_KEY',
+  baseUrlVariable: 'OPENROUTER_BASE_URL',
+  wires: {
+    'openai-chat': '/chat/completions',
+    'openai-completions': '/completions',
+    'openai-embeddings': '/embeddings',
+  },
+  auth: bearer,
+  quirks: { mendEmbeddings: 'Many vendors stand behind it: some ignore encoding_format and dimensions' },
+}

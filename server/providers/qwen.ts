@@ -1,0 +1,18 @@
+import { bearer } from './bearer.ts'
+import type { Provider } from './provider.ts'
+
+/**
+ * Alibaba Cloud Model Studio (DashScope) in its OpenAI-compatible mode, international region; keys of the Beijing
+ * region need QWEN_BASE_URL=https://dashscope.aliyuncs.com/compatible-mode/v1. The key's variable has the name that
+ * Alibaba's own documentation uses. @see https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope
+ */
+export const qwen: Provider = {
+  id: 'qwen',
+  name: 'Qwen (DashScope)',
+  baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
+  keyVariable: 'DASHSCOPE_API_KEY',
+  baseUrlVariable: 'QWEN_BASE_URL',
+  wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
+  auth: bearer,
+  quirks: { mendEmbeddings: 'encoding_format takes float only' },
+}

@@ -1,0 +1,16 @@
+import { bearer } from './bearer.ts'
+import type { Provider } from './provider.ts'
+
+/**
+ * International site; keys of the Chinese one need SILICONFLOW_BASE_URL=https://api.siliconflow.cn/v1.
+ * @see https://docs.siliconflow.com/en/api-reference
+ */
+export const siliconflow: Provider = {
+  id: 'siliconflow',
+  name: 'SiliconFlow',
+  baseUrl: 'https://api.siliconflow.com/v1',
+  keyVariable: 'SILICONFLOW_API_KEY',
+  baseUrlVariable: 'SILICONFLOW_BASE_URL',
+  wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
+  auth: bearer,
+}

@@ -1,0 +1,13 @@
+import { bearer } from './bearer.ts'
+import type { Provider } from './provider.ts'
+
+/** @see https://docs.x.ai/docs/api-reference */
+export const xai: Provider = {
+  id: 'xai',
+  name: 'xAI',
+  baseUrl: 'https://api.x.ai/v1',
+  keyVariable: 'XAI_API_KEY',
+  baseUrlVariable: 'XAI_BASE_URL',
+  wires: { 'openai-chat': '/chat/completions', 'openai-completions': '/completions' },
+  auth: bearer,
+}

@@ -1,0 +1,44 @@
+import { fetchFace } from '../fetch.ts'
+import type { Handle, Listener, ListenOptions } from '../http.ts'
+
+/** The part of Bun's server that we use. */
+interface BunServer {
+  readonly port: number
+  readonly pendingRequests: number
+  stop(closeActive?: boolean): Promise<void>
+}
+
+interface BunRuntime {
+  serve(options: {
+    hostname: string
+    port: number
+    idleTimeout: number
+    maxRequestBodySize: number
+    fetch(request: Request): Promise<Response>
+  }): BunServer
+}
+
+/** Bodies are bounded by the line, which answers with an error that says so; this is only what Bun must not refuse. */
+const MAX_BODY_BYTES = 2 ** 40
+
+/** Serves over Bun.serve. @throws when the address can't be used */
+export async function listen(handle: Handle, options: ListenOptions): Promise<Listener> {
+  const { Bun } = globalThis as unknown as { Bun: BunRuntime }
+  const server = Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    // Off: a model may think for minutes before its first byte, and the line has time limits of its own.
+    idleTimeout: 0,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    fetch: fetchFace(handle),
+  })
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  return {
+    url: `http://${host}:${server.port}`,
+    async close(withinMs) {
+      const late = setTimeout(() => void server.stop(true), withinMs)
+      await server.stop(false)
+      clearTimeout(late)
+    },
+  }
+}

@@ -1,0 +1,278 @@
+import { promisify } from 'node:util'
+import { brotliDecompress, inflate, unzip } from 'node:zlib'
+import {
+  type Answered,
+  grow,
+  type Routed,
+  type StreamReader,
+  type StreamSource,
+  type Target,
+  type Timing,
+} from '../call.ts'
+import type { Account, Deps, Timer } from '../deps.ts'
+import type { GatewayError } from '../errors.ts'
+import { brokenConnection, nonsense, refusalOf, tooLate } from '../failure.ts'
+import type { Upstream, UpstreamError, UpstreamExchange, UpstreamHandler, UpstreamRequest } from '../upstream.ts'
+
+/** A whole answer larger than this is no answer: 64 MiB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+/** What is read of a refusal. */
+const MAX_REFUSAL_BYTES = 64 * 1024
+
+/**
+ * Target -> answer: whole, or from its first byte on where it streams.
+ * @throws GatewayError when the provider fails or is late; CallerGone when nobody waits any more
+ */
+export function dispatch(call: Routed, deps: Deps): Promise<Answered> {
+  return new Promise((resolve, reject) => {
+    const attempt = new Attempt(call, deps, { resolve, reject })
+    attempt.start(call.target.provider.inProcess ?? deps.upstream)
+    call.incoming.onGone(() => attempt.gone())
+  })
+}
+
+/** The caller left before its answer began. */
+export class CallerGone extends Error {}
+
+interface Settle {
+  readonly resolve: (call: Answered) => void
+  readonly reject: (error: Error) => void
+}
+
+/** One exchange with one provider. Its phases: head, then either a body collected whole or a stream handed over. */
+class Attempt implements UpstreamHandler, StreamSource {
+  readonly kind = 'stream'
+  readonly #call: Routed
+  readonly #deps: Deps
+  readonly #settle: Settle
+  readonly #sentAt: number
+  #exchange: UpstreamExchange | null = null
+  #phase: 'head' | 'body' | 'first' | 'stream' | 'over' = 'head'
+  #status = 0
+  #encoding: string | null = null
+  #retryAfter: string | null = null
+  #upstreamId: string | null = null
+  #firstByteAt = 0
+  #lastAt: number
+  #chunks: Uint8Array[] = []
+  #bytes = 0
+  #reader: StreamReader | null = null
+  /** What happened before a reader was there to hear it. */
+  #early: ((reader: StreamReader) => void) | null = null
+  #timer: Timer | null = null
+  #paused = false
+
+  constructor(call: Routed, deps: Deps, settle: Settle) {
+    this.#call = call
+    this.#deps = deps
+    this.#settle = settle
+    this.#sentAt = deps.clock.monotonic()
+    this.#lastAt = this.#sentAt
+  }
+
+  start(upstream: Upstream): void {
+    this.#exchange = upstream.start(toRequest(this.#call), this)
+    this.#arm()
+  }
+
+  onHeaders(status: number, header: (name: string) => string | null): void {
+    this.#firstByteAt = this.#deps.clock.monotonic()
+    this.#lastAt = this.#firstByteAt
+    this.#status = status
+    this.#upstreamId = header('x-request-id') ?? header('request-id')
+    const encoding = header('content-encoding')
+    this.#encoding = encoding === null || encoding === 'identity' || encoding === '' ? null : encoding
+    if (status >= 300) {
+      this.#retryAfter = header('retry-after')
+      this.#phase = 'body'
+      return
+    }
+    const type = header('content-type')
+    const streams = type?.includes('text/event-stream') ?? false
+    this.#phase = streams ? 'first' : 'body'
+    if (streams === this.#call.ask.stream && (!streams || this.#encoding === null)) return
+    const what = streams ? 'a stream' : (type ?? 'no content type')
+    this.#fail(nonsense(this.#provider, `Unexpected answer: ${what}, encoding ${this.#encoding ?? 'none'}`))
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.#lastAt = this.#deps.clock.monotonic()
+    if (this.#reader !== null) return this.#reader.onData(chunk)
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    if (this.#phase === 'first') {
+      this.#phase = 'stream'
+      this.#settle.resolve(grow(this.#call, { answer: this, timing: this.#timing() }))
+    } else if (this.#phase === 'body') {
+      if (this.#status >= 300) {
+        if (this.#bytes > MAX_REFUSAL_BYTES) this.#refuse()
+      } else if (this.#bytes > MAX_ANSWER_BYTES) {
+        this.#fail(nonsense(this.#provider, `The answer exceeds ${MAX_ANSWER_BYTES} bytes`))
+      }
+    }
+  }
+
+  onEnd(): void {
+    this.#stop()
+    if (this.#phase === 'stream') this.#tell((reader) => reader.onEnd())
+    else if (this.#phase === 'body' && this.#status < 300) this.#complete()
+    else if (this.#phase === 'body') this.#refuse()
+    else this.#fail(nonsense(this.#provider, 'The stream ended before its first byte'))
+  }
+
+  onError(error: UpstreamError): void {
+    this.#fail(brokenConnection(this.#provider, error))
+  }
+
+  /** The caller went away. */
+  gone(): void {
+    if (this.#phase === 'over') return
+    const streaming = this.#phase === 'stream'
+    this.abort()
+    if (streaming) this.#tell((reader) => reader.onGone())
+    else this.#settle.reject(new CallerGone())
+  }
+
+  attach(reader: StreamReader): void {
+    this.#reader = reader
+    const chunks = this.#chunks
+    this.#chunks = []
+    for (const chunk of chunks) reader.onData(chunk)
+    this.#early?.(reader)
+  }
+
+  abort(): void {
+    this.#stop()
+    this.#phase = 'over'
+    this.#exchange?.abort()
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#exchange?.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#lastAt = this.#deps.clock.monotonic()
+    this.#exchange?.resume()
+  }
+
+  get #provider(): string {
+    return this.#call.target.provider.name
+  }
+
+  #timing(): Timing {
+    return { sentAt: this.#sentAt, firstByteAt: this.#firstByteAt, upstreamId: this.#upstreamId }
+  }
+
+  #complete(): void {
+    const chunks = this.#chunks
+    const encoding = this.#encoding
+    const endedAt = this.#deps.clock.monotonic()
+    this.#phase = 'over'
+    const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+    const resolve = (bytes: Uint8Array) =>
+      this.#settle.resolve(
+        grow(this.#call, { answer: { kind: 'whole', bytes, endedAt } as const, timing: this.#timing() }),
+      )
+    if (encoding === null) return resolve(whole)
+    decompress(whole, encoding).then(resolve, (error: Error) =>
+      this.#settle.reject(nonsense(this.#provider, `Can not decompress ${encoding}: ${error.message}`)),
+    )
+  }
+
+  #refuse(): void {
+    const { provider, account, model } = this.#call.target
+    this.#fail(
+      refusalOf({
+        provider: provider.name,
+        model,
+        status: this.#status,
+        body: Buffer.concat(this.#chunks).toString(),
+        retryAfter: this.#retryAfter,
+        apiKey: account.apiKey,
+      }),
+    )
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#phase === 'over') return
+    const streaming = this.#phase === 'stream'
+    this.abort()
+    if (streaming) this.#tell((reader) => reader.onBroken(error))
+    else this.#settle.reject(error)
+  }
+
+  #tell(what: (reader: StreamReader) => void): void {
+    this.#phase = 'over'
+    if (this.#reader === null) this.#early = what
+    else what(this.#reader)
+  }
+
+  /**
+   * One timer for all limits: when it rings it looks at what is due and is set again for the next, so that a chunk
+   * costs no timer at all.
+   */
+  #arm(): void {
+    const { firstByteTimeoutMs, idleTimeoutMs, totalTimeoutMs } = this.#deps.settings
+    const now = this.#deps.clock.monotonic()
+    const waiting = this.#phase === 'head' || this.#phase === 'first'
+    const limitMs = waiting ? firstByteTimeoutMs : idleTimeoutMs
+    // A caller who reads slowly is not a provider that stalls.
+    const since = waiting ? this.#sentAt : this.#paused ? now : this.#lastAt
+    const leftMs = Math.min(since + limitMs, this.#sentAt + totalTimeoutMs) - now
+    if (leftMs > 0) this.#timer = this.#deps.clock.timer(leftMs, () => this.#arm())
+    else if (now - this.#sentAt >= totalTimeoutMs) this.#fail(tooLate(this.#provider, 'no end', totalTimeoutMs))
+    else this.#fail(tooLate(this.#provider, waiting ? 'nothing' : 'nothing more', limitMs))
+  }
+
+  #stop(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+  }
+}
+
+function toRequest(call: Routed): UpstreamRequest {
+  const { target, ask, service } = call
+  const { quirks } = target.provider
+  return {
+    origin: target.account.origin,
+    path: target.path,
+    method: 'POST',
+    headers: headersFor(target),
+    body: service.wire.edit(ask, { model: target.model, askUsage: quirks?.noStreamOptions === undefined }),
+  }
+}
+
+const prepared = new WeakMap<Account, readonly string[]>()
+
+/** The same for every call to one account, so made once. */
+function headersFor({ account, provider }: Target): readonly string[] {
+  let headers = prepared.get(account)
+  if (headers === undefined) {
+    headers = [...COMMON_HEADERS, ...(account.apiKey === null ? [] : provider.auth(account.apiKey))]
+    prepared.set(account, headers)
+  }
+  return headers
+}
+
+const COMMON_HEADERS = [
+  'content-type',
+  'application/json',
+  'accept',
+  'application/json, text/event-stream',
+  'accept-encoding',
+  'identity',
+  'user-agent',
+  'watchllm',
+]
+
+const decoders = { gzip: promisify(unzip), deflate: promisify(inflate), br: promisify(brotliDecompress) }
+
+/** Providers are asked not to compress; some do it all the same. @throws above MAX_ANSWER_BYTES, so bombs are harmless */
+function decompress(bytes: Uint8Array, encoding: string): Promise<Uint8Array> {
+  const decode = decoders[encoding as keyof typeof decoders]
+  if (decode === undefined) return Promise.reject(new Error('unknown encoding'))
+  return decode(bytes, { maxOutputLength: MAX_ANSWER_BYTES })
+}

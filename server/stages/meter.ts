@@ -1,0 +1,73 @@
+import type { CallRecord } from '../../db/model/calls.ts'
+import { costPico, formatUsd, PICO_PER_NANO } from '../../db/model/money.ts'
+import { NO_USAGE } from '../../db/model/usage.ts'
+import type { Call, Ending, Settled } from '../call.ts'
+import type { Deps } from '../deps.ts'
+import type { Additions } from '../wire/wire.ts'
+
+const settledCalls = new WeakSet<object>()
+
+/**
+ * Closes a call's account: usage x price, and the record that goes to the journal. Exactly once for each call, from
+ * whichever exit comes first. @returns null when the call was settled before
+ */
+export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
+  if (settledCalls.has(call.incoming)) return null
+  settledCalls.add(call.incoming)
+  const { target, principal } = call
+  const price = target === undefined ? null : deps.prices.priceOf(target.provider.id, target.model, call.receivedAtMs)
+  const metered = ending.metered
+  const cost = metered === null ? 0 : price === null ? null : costPico(metered.usage, price)
+  const latencyMs = deps.clock.monotonic() - call.startedAt
+  const providerMs =
+    call.timing === undefined ? 0 : (ending.providerEndedAt ?? call.timing.firstByteAt) - call.timing.sentAt
+  const record: CallRecord = {
+    id: call.id,
+    createdAtMs: call.receivedAtMs,
+    organizationId: principal?.organizationId ?? '',
+    projectId: principal?.projectId ?? '',
+    keyId: principal?.keyId ?? '',
+    endpoint: call.service.name,
+    modelRequested: call.ask?.model ?? '',
+    model: target?.model ?? null,
+    provider: target?.provider.id ?? null,
+    stream: call.ask?.stream ?? false,
+    status: ending.status,
+    outcome: ending.outcome,
+    errorCode: ending.errorCode,
+    usage: metered?.usage ?? NO_USAGE,
+    usageSource: metered?.source ?? 'none',
+    priceId: price?.id ?? null,
+    costPico: cost,
+    latencyUs: Math.round(latencyMs * 1000),
+    overheadUs: Math.max(0, Math.round((latencyMs - providerMs) * 1000)),
+    firstByteUs: call.timing === undefined ? null : Math.round((call.timing.firstByteAt - call.startedAt) * 1000),
+    attempts: target === undefined ? 0 : 1,
+    route: target?.rule ?? null,
+    adapted: null,
+    upstreamId: call.timing?.upstreamId ?? null,
+    clientRequestId: call.incoming.header('x-request-id'),
+    endUser: call.ask?.endUser ?? null,
+    metadata: call.options?.metadata ?? null,
+  }
+  return { record, price, additions: additionsOf(record, deps.settings.nanoPerToken) }
+}
+
+/** The settled call in the journal; calls back once it can't be lost any more. Calls without a key leave no record. */
+export function record(settled: Settled, deps: Deps, written: () => void): void {
+  if (settled.record.keyId === '') return written()
+  deps.journal.append(settled.record, settled.price, written)
+}
+
+function additionsOf(call: CallRecord, nanoPerToken: number): Additions {
+  const cost = call.costPico
+  return {
+    cached: false,
+    costUsd: cost === null ? null : formatUsd(cost),
+    latencyMs: Math.round(call.latencyUs / 100) / 10,
+    provider: call.provider ?? '',
+    modelUsed: call.model ?? '',
+    route: call.route ?? '',
+    watchllmTokens: cost === null ? null : Math.ceil(cost / (PICO_PER_NANO * nanoPerToken)),
+  }
+}

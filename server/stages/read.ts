@@ -1,0 +1,92 @@
+import { isUtf8 } from 'node:buffer'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { type Asked, type CallOptions, grow, type Known } from '../call.ts'
+import type { Deps } from '../deps.ts'
+import { GatewayError } from '../errors.ts'
+import { BodyBroken, BodyTooLarge, type Incoming } from '../http.ts'
+import { type Ask, type Wire, WireError } from '../wire/wire.ts'
+
+const MAX_METADATA_BYTES = 2048
+
+/** The request's body and head. @throws GatewayError `invalid_request`, `request_too_large` */
+export async function read(call: Known, deps: Deps): Promise<Asked> {
+  const options = readOptions(call.incoming)
+  requireJson(call.incoming)
+  const body = await readBody(call.incoming, deps.settings.maxBodyBytes)
+  return grow(call, { ask: readAsk(call.service.wire, body), options })
+}
+
+function readAsk(wire: Wire, body: Uint8Array): Ask {
+  if (body.length === 0) throw new GatewayError('invalid_request', 'The body is empty: send a JSON object')
+  if (!isUtf8(body)) throw new GatewayError('invalid_request', 'The body is not valid UTF-8')
+  try {
+    return wire.readAsk(body)
+  } catch (error) {
+    if (error instanceof WireError) throw new GatewayError('invalid_request', error.message, { param: error.param })
+    throw error
+  }
+}
+
+function requireJson(incoming: Incoming): void {
+  const type = incoming.header('content-type')
+  if (type === null || type.includes('json')) return
+  throw new GatewayError('invalid_request', `Send the body as application/json, not ${type.slice(0, 80)}`)
+}
+
+const unzip = promisify(gunzip)
+
+async function readBody(incoming: Incoming, limitBytes: number): Promise<Uint8Array> {
+  const encoding = incoming.header('content-encoding')
+  if (encoding !== null && encoding !== 'gzip' && encoding !== 'identity') {
+    throw new GatewayError(
+      'invalid_request',
+      `Content-encoding ${encoding.slice(0, 40)} is not supported: use gzip or none`,
+    )
+  }
+  try {
+    const body = await incoming.body(limitBytes)
+    return encoding === 'gzip' ? await unzip(body, { maxOutputLength: limitBytes }) : body
+  } catch (error) {
+    throw readFailure(error, limitBytes)
+  }
+}
+
+function readFailure(error: unknown, limitBytes: number): Error {
+  const code = (error as { code?: unknown }).code
+  if (error instanceof BodyTooLarge || code === 'ERR_BUFFER_TOO_LARGE') {
+    return new GatewayError('request_too_large', `The body exceeds ${limitBytes} bytes`, {
+      details: { limit_bytes: limitBytes },
+    })
+  }
+  if (error instanceof BodyBroken) return new GatewayError('invalid_request', 'The body ended before it was complete')
+  if (typeof code === 'string' && code.startsWith('Z_')) {
+    return new GatewayError('invalid_request', 'The body is not valid gzip')
+  }
+  return error as Error
+}
+
+function readOptions(incoming: Incoming): CallOptions {
+  return {
+    additions: option(incoming, 'body') !== 'off',
+    metadata: readMetadata(option(incoming, 'metadata')),
+    provider: option(incoming, 'route'),
+  }
+}
+
+function option(incoming: Incoming, name: string): string | null {
+  return incoming.header(`x-watchllm-${name}`) ?? incoming.header(`x-waddleai-${name}`)
+}
+
+function readMetadata(text: string | null): string | null {
+  if (text === null) return null
+  const param = 'x-watchllm-metadata'
+  if (text.length > MAX_METADATA_BYTES) throw new GatewayError('invalid_request', `${param} exceeds 2 kB`, { param })
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)
+  } catch {
+    // Falls through to the one error below.
+  }
+  throw new GatewayError('invalid_request', `${param} must be a JSON object`, { param })
+}

@@ -1,0 +1,84 @@
+import type { Answered, Call, Rate, Settled } from '../call.ts'
+import type { Deps } from '../deps.ts'
+import { type GatewayError, openaiFace, retryHeaders } from '../errors.ts'
+import type { Reply, StreamBody } from '../http.ts'
+import { toByteText } from '../wire/bytes.ts'
+import type { ByteText } from '../wire/wire.ts'
+
+const JSON_TYPE = 'application/json'
+const SSE_TYPE = 'text/event-stream; charset=utf-8'
+
+/** A whole answer with everything that is known of its call. */
+export function respondWhole(call: Answered, settled: Settled, body: ByteText): Reply {
+  return { status: 200, headers: headersOf(call, JSON_TYPE, settled), body }
+}
+
+/** The head of a stream: what is known late follows in its last frames. */
+export function respondStream(call: Answered, body: StreamBody, deps: Deps): Reply {
+  const headers = headersOf(call, SSE_TYPE, null)
+  const nowMs = deps.clock.monotonic()
+  const overheadMs = nowMs - call.startedAt - (call.timing.firstByteAt - call.timing.sentAt)
+  headers.push('x-watchllm-latency-ms', milliseconds(nowMs - call.startedAt))
+  headers.push('x-watchllm-overhead-ms', milliseconds(overheadMs))
+  headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
+  return { status: 200, headers, body }
+}
+
+/** An error in OpenAI's face. @param rate where the refusal itself found the caller's window */
+export function respondError(
+  call: Call,
+  error: GatewayError,
+  found: { settled: Settled | null; rate: Rate | null },
+): Reply {
+  const rate = found.rate ?? call.rate ?? null
+  const headers = headersOf({ ...call, rate }, JSON_TYPE, found.settled)
+  headers.push(...retryHeaders(error))
+  return { status: error.status, headers, body: toByteText(JSON.stringify(openaiFace(error))) }
+}
+
+function headersOf(call: Call, type: string, settled: Settled | null): string[] {
+  const headers = [
+    'content-type',
+    type,
+    'x-request-id',
+    call.id,
+    'request-id',
+    call.id,
+    'x-watchllm-cached',
+    'MISS',
+    'x-watchllm-cache',
+    'none',
+  ]
+  if (call.target !== undefined) {
+    const { provider, model, rule } = call.target
+    headers.push('x-watchllm-provider', provider.id, 'x-watchllm-model', safe(model))
+    headers.push('x-watchllm-route', rule, 'x-watchllm-attempts', '1')
+  }
+  if (settled !== null) {
+    const { record, additions } = settled
+    if (additions.costUsd !== null) headers.push('x-watchllm-cost-usd', additions.costUsd)
+    headers.push('x-watchllm-latency-ms', milliseconds(record.latencyUs / 1000))
+    headers.push('x-watchllm-overhead-ms', milliseconds(record.overheadUs / 1000))
+  }
+  if (call.rate !== undefined && call.rate !== null) pushRate(headers, call.rate, call.receivedAtMs)
+  return headers
+}
+
+function pushRate(headers: string[], rate: Rate, nowMs: number): void {
+  const limit = String(rate.limit)
+  const remaining = String(rate.remaining)
+  const reset = String(Math.ceil(rate.resetMs / 1000))
+  headers.push('x-ratelimit-limit', limit, 'x-ratelimit-remaining', remaining, 'x-ratelimit-reset', reset)
+  headers.push('x-ratelimit-limit-rpm', limit, 'x-ratelimit-remaining-rpm', remaining, 'x-ratelimit-reset-rpm', reset)
+  headers.push('x-ratelimit-limit-requests', limit, 'x-ratelimit-remaining-requests', remaining)
+  headers.push('x-ratelimit-reset-requests', `${Math.max(0, Math.ceil((rate.resetMs - nowMs) / 1000))}s`)
+}
+
+function milliseconds(value: number): string {
+  return String(Math.round(Math.max(0, value) * 10) / 10)
+}
+
+/** A header carries visible ASCII only; a model's name comes from the caller. */
+function safe(value: string): string {
+  return /^[\x21-\x7e]*$/.test(value) ? value : encodeURIComponent(value)
+}

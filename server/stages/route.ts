@@ -1,0 +1,62 @@
+import { type Admitted, grow, type Routed, type Target } from '../call.ts'
+import { resolveModel } from '../catalog/catalog.ts'
+import type { Account, Deps } from '../deps.ts'
+import { GatewayError } from '../errors.ts'
+
+const SANDBOX = 'sandbox'
+const SANDBOX_ACCOUNT: Account = { apiKey: null, origin: 'sandbox:', basePath: '' }
+
+interface Choice {
+  readonly provider: string
+  readonly model: string
+  readonly rule: string
+}
+
+/** Model -> target. @throws GatewayError `invalid_model`, `no_provider_key`, `invalid_request` */
+export function route(call: Admitted, deps: Deps): Routed {
+  return grow(call, { target: targetOf(call, choose(call), deps) })
+}
+
+function choose(call: Admitted): Choice {
+  const requested = call.ask.model
+  const found = resolveModel(requested)
+  const forced = call.options.provider
+  if (call.principal.kind === 'test') {
+    if (found === null) throw unknownModel(requested)
+    return { provider: SANDBOX, model: requested, rule: 'test-key' }
+  }
+  if (forced !== null && forced !== found?.provider) return { provider: forced, model: requested, rule: 'header' }
+  if (found === null) throw unknownModel(requested)
+  const rule = forced !== null ? 'header' : found.pinned ? 'pinned' : 'model'
+  return { provider: found.provider, model: found.model, rule }
+}
+
+function targetOf(call: Admitted, choice: Choice, deps: Deps): Target {
+  const provider = deps.providerOf(choice.provider)
+  if (provider === null) {
+    throw new GatewayError('invalid_request', `Unknown provider "${choice.provider.slice(0, 64)}"`)
+  }
+  const wirePath = provider.wires[call.service.wire.id]
+  if (wirePath === undefined) {
+    throw new GatewayError('invalid_request', `${provider.name} has no ${call.service.name} for ${choice.model}`, {
+      param: 'model',
+    })
+  }
+  const account = provider.inProcess === undefined ? deps.credentials.of(provider.id) : SANDBOX_ACCOUNT
+  if (account === null) {
+    throw new GatewayError(
+      'no_provider_key',
+      `No key for ${provider.name}: set ${provider.keyless ? provider.baseUrlVariable : provider.keyVariable} and restart`,
+      { details: { provider: provider.id } },
+    )
+  }
+  return { provider, account, model: choice.model, path: account.basePath + wirePath, rule: choice.rule }
+}
+
+function unknownModel(requested: string): GatewayError {
+  return new GatewayError(
+    'invalid_model',
+    `Unknown model "${requested.slice(0, 128)}": GET /v1/models lists those known; "provider/model" reaches any other`,
+    { param: 'model' },
+  )
+}

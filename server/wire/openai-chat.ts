@@ -1,0 +1,73 @@
+import { fromText } from './bytes.ts'
+import { readMember, skipSpace } from './json.ts'
+import { editRequest, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
+import { type StreamShape, tapOpenai } from './openai-stream.ts'
+import { estimated, estimateTokens } from './openai-usage.ts'
+import { type Ask, type Span, type Wire, WireError } from './wire.ts'
+
+/** OpenAI's chat completions: `POST /v1/chat/completions`, JSON and stream. */
+export const openaiChat: Wire = {
+  id: 'openai-chat',
+
+  readAsk(body) {
+    const ask = readHead(body)
+    requireKind(ask, 'messages', ['array'])
+    const messages = ask.members.get('messages')!
+    if (isEmptyArray(ask, messages)) throw new WireError('"messages" must not be empty', 'messages')
+    return ask
+  },
+
+  edit: editRequest,
+
+  readAnswer(bytes, ask) {
+    return readOpenaiAnswer(bytes, 'choices', () => estimated(promptTokens(ask), answerTokens(bytes)))
+  },
+
+  tap: (ask) => tapOpenai(ask, shape),
+
+  errorEvent: (error) => fromText(`data: ${JSON.stringify(error)}\n\n`),
+}
+
+const shape: StreamShape = { textKey: '"content":"', texts, promptTokens }
+
+/**
+ * Everything a model wrote in one chunk or message: content, as text or in Mistral's parts, refusal, reasoning under
+ * one of its two names, what was spoken, names and arguments of tools.
+ */
+function texts(chunk: Readonly<Record<string, unknown>>): string[] {
+  const found: unknown[] = []
+  for (const choice of list(chunk.choices)) {
+    const said = record(choice.delta ?? choice.message)
+    found.push(...partsOf(said.content), said.refusal, said.reasoning_content ?? said.reasoning)
+    found.push(record(said.audio).transcript)
+    for (const call of [...list(said.tool_calls).map((call) => record(call.function)), record(said.function_call)]) {
+      found.push(call.name, call.arguments)
+    }
+  }
+  return found.filter((text) => typeof text === 'string')
+}
+
+function partsOf(content: unknown): unknown[] {
+  return Array.isArray(content) ? list(content).flatMap((part) => [part.text, ...partsOf(part.thinking)]) : [content]
+}
+
+function isEmptyArray({ body }: Ask, span: Span): boolean {
+  return skipSpace(body, span.start + 1) === span.end - 1
+}
+
+function promptTokens(ask: Ask): number {
+  const read = (name: string) => readMember(ask.body, ask.members, name)
+  return estimateTokens([read('messages'), read('tools'), read('response_format')])
+}
+
+function answerTokens(bytes: Uint8Array): number {
+  return estimateTokens(texts(record(JSON.parse(new TextDecoder().decode(bytes)))))
+}
+
+function list(value: unknown): Record<string, unknown>[] {
+  return Array.isArray(value) ? value.map(record) : []
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,222 @@
+import type { Usage } from '../../db/model/usage.ts'
+import { concat, fromLatin1, fromText, latin1, toByteText } from './bytes.ts'
+import { TokenEstimator } from './estimate.ts'
+import { bodyAdditions, withAdditions } from './openai-additions.ts'
+import { type Chunk, choicesOf, failureOf, parseData, usageOf, withoutUsage } from './openai-chunk.ts'
+import { estimated, readOpenaiUsage, writeOpenaiUsage } from './openai-usage.ts'
+import { dataOf, frameEnd, SseFramer, splitFrames, withData } from './sse.ts'
+import type { Additions, Ask, ByteText, Metered, StreamTap } from './wire.ts'
+
+/** A usage member with something in it; `"usage":null` is on every chunk of a stream that was asked for usage. */
+const USAGE = /"usage"\s*:\s*\{/
+const NULL_USAGE = ',"usage":null}'
+const NULL_USAGE_ELSEWHERE = /,\s*"usage"\s*:\s*null(?=\s*[,}])|"usage"\s*:\s*null\s*,/g
+const REASON = '"finish_reason"'
+const SOME_STRING = /\s*:\s*"[^"]/y
+const TERMINATOR = 'data: [DONE]\n\n'
+
+export interface StreamShape {
+  /** How the text of an ordinary chunk begins, such as `"content":"`. */
+  readonly textKey: string
+  /** Every text in a chunk's choices, for chunks of another form than the ordinary. */
+  texts(chunk: Chunk): string[]
+  /** Tokens of the prompt, when nobody counted them. */
+  promptTokens(ask: Ask): number
+}
+
+/**
+ * Follows a stream of OpenAI's chunks, chat or completions: every frame goes through as it came, except that a caller
+ * who didn't ask for usage sees none. All searching is done on one byte-for-character string a chunk.
+ */
+export function tapOpenai(ask: Ask, shape: StreamShape): StreamTap {
+  return new OpenaiTap(ask, shape)
+}
+
+class OpenaiTap implements StreamTap {
+  begun = false
+  done = false
+  failure: string | null = null
+  readonly #ask: Ask
+  readonly #shape: StreamShape
+  readonly #framer = new SseFramer()
+  readonly #output = new TokenEstimator()
+  #usage: Usage | null = null
+  /** Some chunk with content had usage in it as well, and went on like that. */
+  #usageShown = false
+  /** The frame that carries usage and nothing else: it leaves at the end, or never. */
+  #usageFrame: string | null = null
+  #terminator = TERMINATOR
+  #first: Chunk | null = null
+  #reasonGiven = false
+
+  constructor(ask: Ask, shape: StreamShape) {
+    this.#ask = ask
+    this.#shape = shape
+  }
+
+  get finished(): boolean {
+    return this.done || this.#usageFrame !== null || this.#reasonGiven
+  }
+
+  push(chunk: Uint8Array): Uint8Array | null {
+    if (this.done || this.failure !== null) return null
+    const frames = this.#framer.push(chunk)
+    return frames === null ? null : this.#frames(frames)
+  }
+
+  end(): Uint8Array | null {
+    const rest = this.#framer.rest()
+    if (rest.length === 0 || this.done || this.failure !== null) return null
+    const frame = `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
+    // Half a frame helps nobody; a whole one that only lacks its empty line does.
+    const isWhole = dataOf(frame)?.trim() === '[DONE]' || parseData(dataOf(frame)) !== null
+    return isWhole ? this.#frames(fromLatin1(frame)) : null
+  }
+
+  metered(): Metered {
+    if (this.#usage !== null) return { usage: this.#usage, source: 'provider' }
+    return { usage: estimated(this.#shape.promptTokens(this.#ask), this.#output.tokens), source: 'estimated' }
+  }
+
+  finish(additions: Additions | null): Uint8Array {
+    const isAwaited = this.#ask.wantsUsage && (this.#usageFrame !== null || !this.#usageShown)
+    return fromLatin1((isAwaited ? this.#lastChunk(additions) : comment(additions)) + this.#terminator)
+  }
+
+  #frames(frames: Uint8Array): Uint8Array | null {
+    const text = latin1(frames)
+    if (this.#isOrdinary(text)) return this.#pass(frames, text)
+    const out: Uint8Array[] = []
+    for (const frame of splitFrames(text)) {
+      const bytes = this.#isOrdinary(frame) ? this.#pass(fromLatin1(frame), frame) : this.#special(frame)
+      if (bytes !== null) out.push(bytes)
+      if (this.done || this.failure !== null) break
+    }
+    return out.length === 0 ? null : concat(out)
+  }
+
+  /** True when none of the frames ends the stream, fails it or carries usage. */
+  #isOrdinary(text: string): boolean {
+    if (text.includes('[DONE]') || text.includes('error')) return false
+    return !text.includes('"usage"') || !USAGE.test(text)
+  }
+
+  #pass(frames: Uint8Array, text: string): Uint8Array {
+    this.#count(frames, text)
+    if (this.#first === null) this.#first = firstChunk(text)
+    const reason = text.lastIndexOf(REASON)
+    if (reason >= 0) {
+      SOME_STRING.lastIndex = reason + REASON.length
+      this.#reasonGiven = SOME_STRING.test(text)
+    }
+    if (this.#ask.wantsUsage || !text.includes('"usage"')) return frames
+    const without = text.replaceAll(NULL_USAGE, '}')
+    return fromLatin1(without.includes('"usage"') ? without.replace(NULL_USAGE_ELSEWHERE, '') : without)
+  }
+
+  /**
+   * Adds the text of all frames to the estimate. A frame with one plain text is counted where it stands; any other is
+   * parsed, so that the count depends on the frames alone.
+   */
+  #count(bytes: Uint8Array, text: string): void {
+    const key = this.#shape.textKey
+    let hit = text.indexOf(key)
+    for (let from = 0; from < text.length; ) {
+      const end = frameEnd(text, from)
+      if (hit < 0 || hit >= end) this.#countParsed(text.slice(from, end))
+      else {
+        const start = hit + key.length
+        const stop = endOfPlainText(text, start)
+        hit = text.indexOf(key, start)
+        if (stop > start && (hit < 0 || hit >= end)) {
+          this.#output.add(bytes, start, stop)
+          this.begun = true
+        } else {
+          this.#countParsed(text.slice(from, end))
+          if (hit >= 0 && hit < end) hit = text.indexOf(key, end)
+        }
+      }
+      from = end
+    }
+  }
+
+  #countParsed(frame: string): void {
+    const chunk = parseData(dataOf(frame))
+    if (chunk === null) return
+    for (const piece of this.#shape.texts(chunk)) this.#output.add(fromText(piece))
+    this.begun ||= this.#output.tokens > 0 || choicesOf(chunk).some(hasParts)
+  }
+
+  /** A frame that may hold usage, an error or the terminator; null when nothing of it goes on now. */
+  #special(frame: string): Uint8Array | null {
+    const data = dataOf(frame)
+    if (data?.trim() === '[DONE]') {
+      this.done = true
+      this.#terminator = frame
+      return null
+    }
+    const chunk = parseData(data)
+    this.failure = failureOf(frame, data, chunk)
+    if (this.failure !== null) return null
+    if (chunk === null) return this.#pass(fromLatin1(frame), frame)
+    this.#usage = usageOf(chunk) ?? this.#usage
+    if (typeof chunk.usage !== 'object' || chunk.usage === null) return this.#pass(fromLatin1(frame), frame)
+    const isReadable = readOpenaiUsage(chunk.usage) !== null
+    if (isReadable && choicesOf(chunk).length === 0) {
+      // OpenAI's own client fails on a chunk without choices.
+      this.#usageFrame = 'choices' in chunk ? frame : withData(frame, data!.replace('{', '{"choices":[],'))
+      return null
+    }
+    this.#usageShown ||= isReadable
+    const shown = this.#ask.wantsUsage ? frame : withData(frame, withoutUsage(data!.replaceAll('\n', ' ')))
+    return this.#pass(fromLatin1(shown), shown)
+  }
+
+  /** The last chunk of a caller who asked for usage: the provider's own, or one made from what we counted. */
+  #lastChunk(additions: Additions | null): ByteText {
+    if (this.#usageFrame !== null) return additions === null ? this.#usageFrame : added(this.#usageFrame, additions)
+    const made = writeOpenaiUsage(this.metered().usage)
+    const { id, object, created, model } = this.#first ?? {}
+    const value = { id, object, created, model, choices: [], ...(additions === null ? { usage: made } : {}) }
+    const text = toByteText(JSON.stringify(value))
+    if (additions === null) return `data: ${text}\n\n`
+    const addition = { additions, made, isEstimated: this.#usage === null }
+    return `data: ${withAdditions({ bytes: fromLatin1(text), text, value }, addition)}\n\n`
+  }
+}
+
+function added(frame: ByteText, additions: Additions): ByteText {
+  const text = dataOf(frame)!.replaceAll('\n', ' ')
+  const body = { bytes: fromLatin1(text), text, value: parseData(text)! }
+  return withData(frame, withAdditions(body, { additions, made: null, isEstimated: false }))
+}
+
+/** What is known late, where no chunk can carry it. */
+function comment(additions: Additions | null): ByteText {
+  return additions === null ? '' : `: watchllm {${bodyAdditions(additions)}}\n\n`
+}
+
+function firstChunk(text: string): Chunk | null {
+  for (const frame of splitFrames(text)) {
+    const chunk = parseData(dataOf(frame))
+    if (chunk !== null) return chunk
+  }
+  return null
+}
+
+/** Something other than text has come: calls of tools, sound, pictures. */
+function hasParts(choice: unknown): boolean {
+  const delta: unknown = (choice as { delta?: unknown } | null)?.delta
+  if (typeof delta !== 'object' || delta === null) return false
+  return Object.values(delta).some((part) => typeof part === 'object' && part !== null)
+}
+
+/** Index of the quote that closes the JSON string whose text begins at `from`; -1 when an escape or the end comes first. */
+function endOfPlainText(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 0x22) return at
+    if (code === 0x5c || code < 0x20) return -1
+  }
+  return -1
+}

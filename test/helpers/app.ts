@@ -1,0 +1,138 @@
+import { memoryKv } from '../../db/kv/memory.ts'
+import type { CallRecord } from '../../db/model/calls.ts'
+import type { Price } from '../../db/model/money.ts'
+import { PLANS, type Plan } from '../../db/model/plans.ts'
+import { type App, createApp } from '../../server/app.ts'
+import { createPrices } from '../../server/catalog/prices.ts'
+import type { Account, Deps, Settings } from '../../server/deps.ts'
+import { type KeyEntry, openDirectory, sha256 } from '../../server/directory.ts'
+import { providerOf } from '../../server/providers/index.ts'
+import { systemClock, systemRandom } from '../../server/runtime/system.ts'
+import { undiciUpstream } from '../../server/runtime/upstream-undici.ts'
+
+export const PROJECT_KEY = 'lgw_proj_0123456789abcdef0123456789abcdef'
+export const TEST_KEY = 'lgw_test_0123456789abcdef0123456789abcdef'
+export const REVOKED_KEY = 'lgw_proj_revoked0123456789abcdef01234567'
+export const EXPIRED_KEY = 'lgw_proj_expired0123456789abcdef01234567'
+
+/** What providers must never see and callers never get. */
+export const PROVIDER_KEY = 'sk-provider-secret-0123456789'
+
+export interface TestApp extends App {
+  readonly deps: Deps
+  /** Settled calls in the order of their settling. */
+  readonly records: CallRecord[]
+  readonly prices: (Price | null)[]
+  readonly logs: { readonly level: string; readonly message: string; readonly fields: unknown }[]
+  /** Resolves with the record of the next settled call, or of the nth. */
+  settled(count?: number): Promise<CallRecord>
+  close(): Promise<void>
+}
+
+export interface TestAppOptions {
+  /** Base URL of the provider that stands for OpenAI, such as a scripted upstream's. */
+  readonly upstreamUrl?: string
+  readonly plan?: string
+  readonly settings?: Partial<Settings>
+  readonly deps?: Partial<Deps>
+}
+
+const SETTINGS: Settings = {
+  version: '0.0.0-test',
+  firstByteTimeoutMs: 60_000,
+  idleTimeoutMs: 30_000,
+  totalTimeoutMs: 600_000,
+  maxBodyBytes: 32 * 1024 * 1024,
+  nanoPerToken: 1000,
+}
+
+/** The whole app on the parts that main.ts gives it, save for the journal and the store of keys, which are in memory. */
+export function testApp(options: TestAppOptions = {}): TestApp {
+  const records: CallRecord[] = []
+  const prices: (Price | null)[] = []
+  const logs: { level: string; message: string; fields: unknown }[] = []
+  const waiting: { readonly count: number; readonly resolve: (record: CallRecord) => void }[] = []
+  const say = (level: string) => (message: string, fields?: unknown) => void logs.push({ level, message, fields })
+  const plan = PLANS.find((found) => found.id === (options.plan ?? 'unlimited'))!
+  const keys = keyStore(plan)
+  const upstream = undiciUpstream({ connectTimeoutMs: 5_000 })
+  const log = { info: say('info'), warn: say('warn'), error: say('error') }
+  const deps: Deps = {
+    directory: openDirectory({ find: async (hash) => keys.get(hash) ?? null, clock: systemClock, log }),
+    credentials: { of: (provider) => accountOf(provider, options.upstreamUrl) },
+    kv: memoryKv(),
+    upstream,
+    journal: {
+      append(record, price, written) {
+        records.push(record)
+        prices.push(price)
+        for (const waiter of waiting) if (waiter.count === records.length) waiter.resolve(record)
+        setImmediate(written)
+      },
+      drained: async () => {},
+    },
+    receipts: {
+      async find(projectId, id) {
+        const at = records.findIndex((record) => record.id === id && record.projectId === projectId)
+        return at < 0 ? null : { call: records[at]!, price: prices[at]! }
+      },
+    },
+    health: { database: async () => {}, journal: () => 'ok' },
+    clock: systemClock,
+    random: systemRandom(),
+    log,
+    settings: { ...SETTINGS, ...options.settings },
+    prices: createPrices(),
+    providerOf,
+    assets: () => null,
+    ...options.deps,
+  }
+  return {
+    ...createApp(deps),
+    deps,
+    records,
+    prices,
+    logs,
+    settled(count = records.length + 1) {
+      if (records.length >= count) return Promise.resolve(records[count - 1]!)
+      return new Promise((resolve) => waiting.push({ count, resolve }))
+    },
+    close: () => upstream.close(),
+  }
+}
+
+function accountOf(provider: string, url: string | undefined): Account | null {
+  if (url === undefined || provider === 'groq') return null
+  const { origin, pathname } = new URL(url)
+  return { apiKey: PROVIDER_KEY, origin, basePath: pathname === '/' ? '/v1' : pathname.replace(/\/$/, '') }
+}
+
+function keyStore(plan: Plan): Map<string, KeyEntry> {
+  const entry = (name: string, more: Partial<KeyEntry> = {}): KeyEntry => ({
+    keyId: `key_${name}`,
+    kind: 'project',
+    projectId: `prj_${name}`,
+    organizationId: `org_${name}`,
+    plan,
+    expiresAtMs: null,
+    revokedAtMs: null,
+    ...more,
+  })
+  return new Map([
+    [sha256(PROJECT_KEY), entry('one')],
+    [sha256(TEST_KEY), entry('one', { keyId: 'key_test', kind: 'test' })],
+    [sha256(REVOKED_KEY), entry('revoked', { revokedAtMs: 1 })],
+    [sha256(EXPIRED_KEY), entry('expired', { expiresAtMs: 1 })],
+  ])
+}
+
+/** A request as a client would send it through `app.fetch`. */
+export function post(path: string, body: unknown, headers: Record<string, string> = {}): Request {
+  return new Request(`http://gateway.test${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${PROJECT_KEY}`, ...headers },
+    body: typeof body === 'string' || body instanceof Uint8Array ? (body as BodyInit) : JSON.stringify(body),
+  })
+}
+
+export const HELLO = { model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Hello!' }] }

@@ -1,0 +1,220 @@
+/**
+ * Who may import whom: the table of the house. A row names what a room's files may import at run time (`may`) and what
+ * they may only `import type` (`types`), by room; packages by name, `node` for Node's own modules. Importing within the
+ * room is fine unless `apart`. Test files may import anything, and nothing imports them.
+ */
+export interface Room {
+  readonly name: string
+  readonly files: RegExp
+  readonly may?: readonly string[]
+  readonly types?: readonly string[]
+  readonly packages?: readonly string[]
+  /** Packages of which only types are taken. */
+  readonly typePackages?: readonly string[]
+  /** Files of this room don't know each other. */
+  readonly apart?: boolean
+}
+
+const DB_MODEL = 'db/model'
+
+/** The first row whose pattern matches a file is its room. */
+export const ROOMS: readonly Room[] = [
+  { name: DB_MODEL, files: /^db\/model\//, packages: ['zod'] },
+  { name: 'db/schema', files: /^db\/schema\//, types: [DB_MODEL], typePackages: ['kysely'] },
+  { name: 'db/migrations', files: /^db\/migrations\//, packages: ['kysely'] },
+  { name: 'db/stores', files: /^db\/stores\//, may: [DB_MODEL], types: ['db/schema'], packages: ['kysely'] },
+  { name: 'db/kv/contract', files: /^db\/kv\/kv\.ts$/ },
+  { name: 'db/kv', files: /^db\/kv\//, may: ['db/kv/contract'], packages: ['ioredis', '@upstash/redis'] },
+  {
+    name: 'db',
+    files: /^db\/(embedded\/[\w-]+|open|migrate|vault)\.ts$/,
+    may: [DB_MODEL, 'db/migrations', 'db/schema'],
+    packages: [
+      'node',
+      'kysely',
+      'kysely-postgres-js',
+      'postgres',
+      '@electric-sql/pglite',
+      '@electric-sql/pglite-socket',
+    ],
+  },
+
+  { name: 'server/wire', files: /^server\/wire\//, may: [DB_MODEL], packages: ['node:buffer'] },
+  { name: 'server/guard', files: /^server\/guard\// },
+  { name: 'server/semantic', files: /^server\/semantic\// },
+  {
+    name: 'server/providers/index',
+    files: /^server\/providers\/index\.ts$/,
+    may: ['server/providers'],
+    types: ['server/upstream'],
+  },
+  {
+    name: 'server/providers',
+    files: /^server\/providers\//,
+    may: ['server/wire'],
+    types: ['server/upstream'],
+    packages: ['node:buffer'],
+  },
+  {
+    name: 'server/catalog',
+    files: /^server\/catalog\//,
+    may: [DB_MODEL],
+    packages: ['@pydantic/genai-prices', 'zod', 'node:crypto'],
+  },
+
+  { name: 'server/upstream', files: /^server\/upstream\.ts$/ },
+  { name: 'server/http', files: /^server\/(http|reply)\.ts$/ },
+  { name: 'server/errors', files: /^server\/errors\.ts$/ },
+  { name: 'server/failure', files: /^server\/failure\.ts$/, may: ['server/errors'], types: ['server/upstream'] },
+  { name: 'server/fetch', files: /^server\/fetch\.ts$/, may: ['server/http'] },
+  {
+    name: 'server/deps',
+    files: /^server\/deps\.ts$/,
+    types: [DB_MODEL, 'db/kv/contract', 'server/providers', 'server/upstream'],
+  },
+  {
+    name: 'server/call',
+    files: /^server\/call\.ts$/,
+    types: [DB_MODEL, 'server/deps', 'server/errors', 'server/http', 'server/providers', 'server/wire'],
+  },
+  {
+    name: 'server/stages',
+    files: /^server\/stages\//,
+    apart: true,
+    may: [
+      'server/call',
+      'server/errors',
+      'server/failure',
+      'server/http',
+      'server/wire',
+      'server/catalog',
+      'server/guard',
+      'server/semantic',
+      'server/providers/index',
+      DB_MODEL,
+    ],
+    types: ['server/deps', 'server/upstream', 'db/kv/contract'],
+    packages: ['node:buffer', 'node:util', 'node:zlib'],
+  },
+  {
+    name: 'server/pipeline',
+    files: /^server\/pipeline\.ts$/,
+    may: ['server/stages', 'server/errors', 'server/failure'],
+    types: ['server/call', 'server/deps', 'server/http', 'server/wire'],
+  },
+  {
+    name: 'server/endpoints',
+    files: /^server\/endpoints\//,
+    may: ['server/pipeline', 'server/wire', 'server/catalog', 'server/errors', 'server/billing', DB_MODEL],
+    types: ['server/call', 'server/deps', 'server/http'],
+  },
+  {
+    name: 'server/console',
+    files: /^server\/console\//,
+    may: ['server/billing', 'server/alerts', 'server/catalog', 'server/errors', 'server/providers/index', DB_MODEL],
+    types: ['server/deps'],
+    packages: ['zod', '@trpc/server', 'trpc-to-openapi', 'zod-openapi', 'better-auth'],
+  },
+  {
+    name: 'server/billing',
+    files: /^server\/billing\.ts$/,
+    may: ['server/errors', DB_MODEL],
+    types: ['server/deps'],
+    packages: ['stripe'],
+  },
+  { name: 'server/alerts', files: /^server\/alerts\.ts$/, may: ['server/errors', DB_MODEL], types: ['server/deps'] },
+  {
+    name: 'server/jobs',
+    files: /^server\/jobs\.ts$/,
+    may: ['server/billing', 'server/alerts', DB_MODEL],
+    types: ['server/deps'],
+    packages: ['croner'],
+  },
+  {
+    name: 'server/journal',
+    files: /^server\/journal([\w-]*\.ts$|\/)/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'db/stores'],
+    packages: ['node'],
+  },
+  {
+    name: 'server/directory',
+    files: /^server\/directory\.ts$/,
+    types: ['server/deps', 'db/stores'],
+    packages: ['node:crypto'],
+  },
+  {
+    name: 'server/bootstrap',
+    files: /^server\/bootstrap\.ts$/,
+    may: [DB_MODEL, 'server/directory'],
+    types: ['server/config', 'server/deps', 'db/stores'],
+  },
+  { name: 'server/version', files: /^server\/version\.ts$/ },
+  { name: 'server/routes', files: /^server\/routes\.ts$/, may: ['server/endpoints', 'server/console'] },
+  {
+    name: 'server/app',
+    files: /^server\/app\.ts$/,
+    // endpoints: what answers when no path of the list does.
+    may: ['server/routes', 'server/jobs', 'server/endpoints', 'server/errors', 'server/fetch'],
+    types: ['server/config', 'server/deps', 'server/http'],
+  },
+  {
+    name: 'server/config',
+    files: /^server\/config\.ts$/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'server/providers'],
+    packages: ['node', 'zod'],
+  },
+  {
+    name: 'server/runtime',
+    files: /^server\/runtime\//,
+    may: ['server/http', 'server/fetch'],
+    types: ['server/upstream', 'server/deps', 'server/config'],
+    packages: ['node', 'undici', '@logtape/logtape'],
+  },
+  { name: 'server/main', files: /^server\/main\.ts$/, may: ['*'], packages: ['*'] },
+  {
+    name: 'server/watchllm',
+    files: /^server\/watchllm\.ts$/,
+    may: ['server/main', 'server/config'],
+    packages: ['node'],
+  },
+
+  { name: 'web/ui', files: /^web\/ui\//, packages: ['solid-js', '@kobalte/core', 'uplot'] },
+  {
+    name: 'web/pages',
+    files: /^web\/pages\//,
+    may: ['web/ui', 'web/data', 'web/run', DB_MODEL],
+    packages: ['solid-js', '@solidjs/router', '@tanstack/solid-query'],
+  },
+  { name: 'web/data', files: /^web\/data\.ts$/, types: ['server/console'], packages: ['@trpc/client'] },
+  { name: 'web/run', files: /^web\/run\.ts$/, may: ['web/data', DB_MODEL], packages: ['solid-js'] },
+  {
+    name: 'web',
+    files: /^web\/(app|main|css\.d)\.tsx?$/,
+    may: ['web/pages', 'web/ui', 'web/data'],
+    packages: [
+      'solid-js',
+      '@solidjs/router',
+      '@tanstack/solid-query',
+      '@fontsource-variable/instrument-sans',
+      '@fontsource-variable/geist-mono',
+    ],
+  },
+  { name: 'test', files: /^test\//, may: ['*'], packages: ['*'] },
+  { name: 'vite.config.ts', files: /^vite\.config\.ts$/, may: ['*'], packages: ['*'] },
+]
+
+/** Only these read the environment. */
+export const READS_ENV = /^(server\/config\.ts|vite\.config\.ts|test\/.*)$/
+/** Only this calls a provider; main.ts makes the way out and closes it. */
+export const CALLS_PROVIDERS = /^(server\/stages\/dispatch\.ts|server\/main\.ts|test\/.*)$/
+/** Only these speak SQL. */
+export const SPEAKS_SQL = /^(db\/(stores|migrations|embedded)\/.*|db\/(open|migrate)\.ts|test\/.*)$/
+/** The line and the pure rooms: time and randomness come from deps, bytes from the caller. */
+export const NO_CLOCK =
+  /^server\/(wire|guard|semantic|stages|endpoints|catalog|providers)\/|^server\/(pipeline|app|routes)\.ts$/
+/** Files of data, not of code: free of the cap of lines. */
+export const DATA_FILES = /^(server\/catalog\/models([\w-]*\.ts|\/.*)|test\/fixtures\/.*)$/
+export const MAX_LINES = 400
+export const MAX_PROVIDER_LINES = 60
