@@ -37,12 +37,13 @@ export interface Database {
    * been missed because the connection was lost. It must not throw.
    */
   listen(channel: string, onNotify: (payload: string) => void): Promise<void>
-  /** Resolves when the database answers; rejects with what is wrong. */
+  /** Resolves when the database answers; rejects with what is wrong, within 3 s. */
   ping(): Promise<void>
   /** Lets what is under way end, then closes. Later use is refused. */
   close(): Promise<void>
 }
 
+const PING_MS = 3_000
 /** How often the embedded database looks whether there is something to tidy. */
 const UPKEEP_MS = 5_000
 
@@ -97,7 +98,7 @@ async function embed(dataDir: string, templatePath: string | null): Promise<Data
       if (known === undefined) await driver.alone(() => client.ask({ do: 'listen', channel }))
       listeners.set(channel, (known ?? new Set()).add(onNotify))
     },
-    ping: () => driver.alone(() => client.ask({ do: 'query', sql: 'select 1', parameters: [] })),
+    ping: () => inTime(driver.alone(() => client.ask({ do: 'query', sql: 'select 1', parameters: [] }))),
     close() {
       clearInterval(timer)
       return driver.destroy()
@@ -138,9 +139,7 @@ function connect(url: string): Database {
         isFirst = false
       })
     },
-    async ping() {
-      await sql`select 1`
-    },
+    ping: () => inTime(sql`select 1`),
     close: () => sql.end({ timeout: CLOSE_S }),
   }
 }
@@ -150,6 +149,18 @@ function readInt8(text: string): number {
   if (!Number.isSafeInteger(value))
     throw new RangeError(`A bigint of ${text} is more than a number holds; read it as text`)
   return value
+}
+
+async function inTime(answer: PromiseLike<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The database did not answer within ${PING_MS} ms`)), PING_MS)
+  })
+  try {
+    await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function writeJson(value: unknown): string {

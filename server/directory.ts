@@ -46,17 +46,21 @@ export function openDirectory(options: DirectoryOptions): OpenDirectory {
     return entry.expiresAtMs === null || entry.expiresAtMs > clock.now() ? entry : null
   }
 
+  /** One question at a time for a secret, until `invalidate` makes its answer one of yesterday. */
   function ask(secret: string): Promise<Principal | null> {
-    let answer = asking.get(secret)
-    if (answer === undefined) {
-      answer = fetch(secret).finally(() => asking.delete(secret))
-      asking.set(secret, answer)
-    }
-    return answer
+    const underWay = asking.get(secret)
+    if (underWay !== undefined) return underWay
+    const isCurrent = () => asking.get(secret) === question
+    const question: Promise<Principal | null> = fetch(secret, isCurrent).finally(() => {
+      if (isCurrent()) asking.delete(secret)
+    })
+    asking.set(secret, question)
+    return question
   }
 
-  async function fetch(secret: string): Promise<Principal | null> {
+  async function fetch(secret: string, isCurrent: () => boolean): Promise<Principal | null> {
     const entry = await options.find(sha256(secret))
+    if (!isCurrent()) return lookup(secret)
     if (entry !== null) {
       known.set(secret, { entry, freshUntilMs: clock.now() + FRESH_MS })
       return usable(entry)
@@ -72,19 +76,22 @@ export function openDirectory(options: DirectoryOptions): OpenDirectory {
     ask(secret).catch((cause: unknown) => log.warn('A known key could not be looked up again', { cause }))
   }
 
+  function lookup(secret: string): Principal | null | Promise<Principal | null> {
+    const held = known.get(secret)
+    if (held !== undefined) {
+      if (held.freshUntilMs < clock.now()) refresh(secret, held)
+      return usable(held.entry)
+    }
+    const unknownUntilMs = unknown.get(secret)
+    if (unknownUntilMs !== undefined && unknownUntilMs > clock.now()) return null
+    return ask(secret)
+  }
+
   return {
-    lookup(secret) {
-      const held = known.get(secret)
-      if (held !== undefined) {
-        if (held.freshUntilMs < clock.now()) refresh(secret, held)
-        return usable(held.entry)
-      }
-      const unknownUntilMs = unknown.get(secret)
-      if (unknownUntilMs !== undefined && unknownUntilMs > clock.now()) return null
-      return ask(secret)
-    },
+    lookup,
     invalidate(keyId) {
       unknown.clear()
+      asking.clear()
       for (const [secret, held] of known) {
         if (keyId !== undefined && held.entry.keyId !== keyId) continue
         refresh(secret, held)

@@ -3,6 +3,9 @@ import type { UpstreamError } from './upstream.ts'
 
 /** What a provider's failure means for the caller (CONTRACT 7). */
 
+/** The caller left before its answer began. */
+export class CallerGone extends Error {}
+
 /** SDKs sleep as long as they are told: never more than this. */
 const MAX_RETRY_AFTER_S = 60
 const MAX_MESSAGE = 600
@@ -25,7 +28,8 @@ export function refusalOf(refusal: Refusal): GatewayError {
   const details = { provider, provider_status: status }
   const cause = `${provider} answered ${status}: ${redact(refusal.body, refusal.apiKey).slice(0, MAX_MESSAGE)}`
   const options = { details, cause }
-  if (status === 404 && (said.code === 'model_not_found' || /model/i.test(message))) {
+  const isNoModel = said.codes.some((code) => NO_MODEL.has(code))
+  if ((status === 400 && isNoModel) || (status === 404 && (isNoModel || /model/i.test(message)))) {
     return new GatewayError('invalid_model', message || `${provider} has no model "${refusal.model}"`, {
       ...options,
       param: 'model',
@@ -36,7 +40,7 @@ export function refusalOf(refusal: Refusal): GatewayError {
     const text = message || `${provider} refused the request with ${status}`
     return new GatewayError('invalid_request', text, { ...options, param: said.param, status: 400 })
   }
-  if (status === 429 && said.code !== 'insufficient_quota') {
+  if (status === 429 && !said.codes.includes('insufficient_quota')) {
     return new GatewayError(
       'rate_limit_exceeded',
       `${provider} is limiting requests: ${message || 'try again later'}`,
@@ -81,13 +85,17 @@ export function nonsense(provider: string, why: string): GatewayError {
 
 interface SaidError {
   readonly message: string
-  readonly code: string | null
+  /** Its `code` and `type`, where these are words. */
+  readonly codes: readonly string[]
   readonly param: string | null
 }
 
+/** OpenAI's word and Mistral's. */
+const NO_MODEL: ReadonlySet<string> = new Set(['model_not_found', 'invalid_model'])
+
 /** OpenAI's shape and its cousins: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail: [{msg}]}`. No secrets. */
 function readError(body: string, apiKey: string | null): SaidError {
-  const none: SaidError = { message: '', code: null, param: null }
+  const none: SaidError = { message: '', codes: [], param: null }
   let value: unknown
   try {
     value = JSON.parse(body)
@@ -100,8 +108,8 @@ function readError(body: string, apiKey: string | null): SaidError {
   // Cut to length only when the secrets are out: half a key is no longer found.
   const clean = (text: string) => redact(text, apiKey).slice(0, MAX_MESSAGE)
   const { code, type, param } = (typeof inner === 'object' && inner !== null ? inner : {}) as Record<string, unknown>
-  const kind = typeof code === 'string' ? code : typeof type === 'string' ? type : null
-  return { message: clean(wordsOf(inner, 0)), code: kind, param: typeof param === 'string' ? clean(param) : null }
+  const codes = [code, type].filter((word) => typeof word === 'string')
+  return { message: clean(wordsOf(inner, 0)), codes, param: typeof param === 'string' ? clean(param) : null }
 }
 
 /** Some put a list of complaints where others have a string, and some wrap it once more. */

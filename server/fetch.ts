@@ -1,34 +1,55 @@
 import { BodyBroken, BodyTooLarge, type Handle, type Incoming, type Reply, type Sink, type StreamBody } from './http.ts'
 
+/** What a runtime knows of the fetch handler that it serves. */
+export interface FetchFaceOptions<Context> {
+  /** The caller's address, from what the runtime hands over beside the request. */
+  readonly addressOf?: (request: Request, context: Context) => string | null
+  /** Calls that aren't answered to their end are in here meanwhile. */
+  readonly open?: Set<OpenCall>
+}
+
+export interface OpenCall {
+  /** Treats the caller as gone: the provider is given up, and what is not answered yet breaks off. */
+  leave(): void
+}
+
 /** Serves the web's own Request and Response: on Bun and Deno, in tests, and wherever a fetch handler is mounted. */
-export function fetchFace(
+export function fetchFace<Context = unknown>(
   handle: Handle,
-  remoteAddress: string | null = null,
-): (request: Request) => Promise<Response> {
-  return async (request) => {
-    const incoming = new FetchIncoming(request, remoteAddress)
-    return toResponse(await handle(incoming), incoming)
+  options: FetchFaceOptions<Context> = {},
+): (request: Request, context?: Context) => Promise<Response> {
+  const { addressOf, open } = options
+  return async (request, context) => {
+    const address = addressOf === undefined ? () => null : () => addressOf(request, context as Context)
+    const incoming = new FetchIncoming(request, address)
+    if (open === undefined) return toResponse(await handle(incoming), incoming, () => {})
+    open.add(incoming)
+    return toResponse(await handle(incoming), incoming, () => open.delete(incoming))
   }
 }
 
-class FetchIncoming implements Incoming {
+class FetchIncoming implements Incoming, OpenCall {
   readonly method: string
   readonly path: string
   readonly query: string
-  readonly remoteAddress: string | null
   readonly #request: Request
+  readonly #address: () => string | null
   #gone: (() => void)[] = []
   #isGone = false
 
-  constructor(request: Request, remoteAddress: string | null) {
+  constructor(request: Request, address: () => string | null) {
     const { url } = request
     const start = url.indexOf('/', url.indexOf('//') + 2)
     const mark = url.indexOf('?', start)
     this.#request = request
+    this.#address = address
     this.method = request.method
     this.path = start < 0 ? '/' : url.slice(start, mark < 0 ? undefined : mark)
     this.query = mark < 0 ? '' : url.slice(mark + 1)
-    this.remoteAddress = remoteAddress
+  }
+
+  get remoteAddress(): string | null {
+    return this.#address()
   }
 
   header(name: string): string | null {
@@ -77,12 +98,13 @@ function broken(): never {
   throw new BodyBroken()
 }
 
-function toResponse(reply: Reply, incoming: FetchIncoming): Response {
+function toResponse(reply: Reply, incoming: FetchIncoming, ended: () => void): Response {
   const headers: [string, string][] = []
   for (let i = 0; i < reply.headers.length; i += 2) headers.push([reply.headers[i]!, reply.headers[i + 1]!])
   const { body, status } = reply
-  if (typeof body !== 'function') return new Response(toBytes(body), { status, headers })
-  return new Response(toStream(body, incoming), { status, headers })
+  if (typeof body === 'function') return new Response(toStream(body, incoming, ended), { status, headers })
+  ended()
+  return new Response(toBytes(body), { status, headers })
 }
 
 function toBytes(body: Uint8Array | string): BodyInit {
@@ -92,17 +114,22 @@ function toBytes(body: Uint8Array | string): BodyInit {
 /** Above this the provider is told to wait: a caller who reads slowly holds no more of our memory. */
 const HIGH_WATER_BYTES = 64 * 1024
 
-function toStream(body: StreamBody, incoming: FetchIncoming): ReadableStream<Uint8Array> {
+function toStream(body: StreamBody, incoming: FetchIncoming, ended: () => void): ReadableStream<Uint8Array> {
   let drained: (() => void) | null = null
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
+        let over = false
         const sink: Sink = {
           write(chunk) {
+            if (over) return true
             controller.enqueue(chunk)
             return (controller.desiredSize ?? 1) > 0
           },
           end(last) {
+            if (over) return
+            over = true
+            ended()
             if (last !== undefined && last.length > 0) controller.enqueue(last)
             controller.close()
           },
@@ -110,6 +137,13 @@ function toStream(body: StreamBody, incoming: FetchIncoming): ReadableStream<Uin
             drained = callback
           },
         }
+        incoming.onGone(() => {
+          if (over) return
+          over = true
+          ended()
+          // Does nothing to a stream that was cancelled, and breaks off one whose caller is still there.
+          controller.error(new Error('The caller is gone'))
+        })
         body(sink)
       },
       pull() {

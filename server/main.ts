@@ -4,7 +4,7 @@ import { memoryKv } from '../db/kv/memory.ts'
 import { type Database, openDatabase } from '../db/open.ts'
 import { createStores, type Stores } from '../db/stores/index.ts'
 import { KEYS_CHANNEL } from '../db/stores/keys.ts'
-import { masterSecrets } from '../db/vault.ts'
+import { readOrMakeSecret } from '../db/vault.ts'
 import { type App, createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import { createPrices, overridesSchema } from './catalog/prices.ts'
@@ -75,7 +75,7 @@ async function open(): Promise<Gateway> {
     for (const step of closing.reverse()) await step()
   }
   try {
-    const lock = lockFolder(config.dataDir)
+    const lock = await lockFolder(config.dataDir)
     closing.push(async () => lock.release())
     const database = await openDatabase(databaseOptions(config))
     closing.push(() => database.close())
@@ -88,7 +88,7 @@ async function open(): Promise<Gateway> {
       fsync: config.journalFsync,
     })
     closing.push(() => journal.close(FLUSH_MS))
-    masterSecrets({ dataDir: config.dataDir, given: config.secrets })
+    if (config.secrets.length === 0) readOrMakeSecret(config.dataDir)
     const random = systemRandom()
     const firstTestKey = await bootstrap(stores, config, { clock: systemClock, random })
     const runtime = await currentRuntime()
@@ -104,7 +104,7 @@ async function open(): Promise<Gateway> {
 
 function databaseOptions(config: Config): Parameters<typeof openDatabase>[0] {
   if (config.databaseUrl !== null) return { url: config.databaseUrl }
-  return { dataDir: config.dataDir, templatePath: join(BUILT, 'server', 'template.tar.gz') }
+  return { dataDir: config.dataDir, templatePath: join(BUILT, 'server', 'database-template.gz') }
 }
 
 function sinkOf(stores: Stores): Parameters<typeof openJournal>[0]['sink'] {
@@ -149,7 +149,7 @@ async function depsOf({ config, database, stores, journal, log, upstream, random
       nanoPerToken: NANO_PER_TOKEN,
     },
     prices: pricesOf(config),
-    providerOf: providersWith(createSandbox({ now: systemClock.now })),
+    providerOf: providersWith(createSandbox({ now: systemClock.now, timer: systemClock.timer })),
     assets: readAssets(join(BUILT, 'web')),
   }
 }

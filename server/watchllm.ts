@@ -4,7 +4,6 @@ import { ConfigError, FolderLockedError, type Running, start } from './main.ts'
 /** The command: starts the gateway, says where it is, and stops it in order on SIGTERM and SIGINT. */
 async function main(): Promise<void> {
   const running = await start()
-  announce(running)
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -17,6 +16,8 @@ async function main(): Promise<void> {
       )
     })
   }
+  // Last: whoever waits for this line may send the signal at once.
+  announce(running)
 }
 
 function announce({ url, firstTestKey }: Running): void {

@@ -19,7 +19,11 @@ const INT_MAX = 2_147_483_647
 /** A row without its texts: two bytes, then at most 12 a column. */
 const FIXED_BYTES = 2 + CALL_COLUMNS.length * 12
 
+/** Longer texts are left to Buffer, whose call costs as much as this many units written here. */
+const SHORT_TEXT = 64
+
 let buffer = Buffer.allocUnsafeSlow(1 << 20)
+let view = new DataView(buffer.buffer)
 let at = 0
 
 /** @returns null when some value isn't what its column takes: SQL then finds out which, and says why. */
@@ -35,11 +39,12 @@ export function packCalls(callsJson: string): PackedCalls | null {
     addHour(hours, record, record.usage)
   }
   reserve(2)
-  at = buffer.writeInt16BE(-1, at)
+  view.setInt16(at, -1)
+  at += 2
   return {
     bytes: buffer.subarray(0, at),
     rows: records.length,
-    hourlyJson: JSON.stringify(Array.from(hours.values(), ({ cost, ...sums }) => ({ ...sums, cost_pico: `${cost}` }))),
+    hourlyJson: JSON.stringify(Array.from(hours.values(), hourRow)),
   }
 }
 
@@ -52,94 +57,127 @@ function reserve(bytes: number): void {
   const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, at + bytes))
   buffer.copy(larger, 0, 0, at)
   buffer = larger
+  view = new DataView(buffer.buffer)
 }
 
 function packRow(record: Fields, usage: Fields, dirty: boolean): boolean {
   reserve(FIXED_BYTES)
-  at = buffer.writeInt16BE(CALL_COLUMNS.length, at)
+  view.setInt16(at, CALL_COLUMNS.length)
+  at += 2
   for (const { field, counter, type } of CALL_COLUMNS) {
     const value = counter ? usage[field] : record[field]
     if (value === null || value === undefined) {
-      reserve(4)
-      at = buffer.writeInt32BE(-1, at)
+      // Fixed widths come first and are reserved together; a text reserves for itself and for what may follow it.
+      view.setInt32(at, -1)
+      at += 4
     } else if (type === 'text') {
       if (typeof value !== 'string') return false
       packText(dirty ? value.replaceAll('\0', '') : value)
     } else if (type === 'boolean') {
       if (typeof value !== 'boolean') return false
-      reserve(5)
-      at = buffer.writeInt32BE(1, at)
-      buffer[at++] = value ? 1 : 0
-    } else {
-      if (typeof value !== 'number' || !packNumber(value, type)) return false
-    }
+      view.setInt32(at, 1)
+      buffer[at + 4] = value ? 1 : 0
+      at += 5
+    } else if (typeof value !== 'number' || !packNumber(value, type)) return false
   }
   return true
 }
 
 function packText(text: string): void {
   // UTF-8 takes at most three bytes for each unit; a lone surrogate becomes U+FFFD.
-  reserve(4 + text.length * 3)
-  const bytes = buffer.write(text, at + 4, 'utf8')
-  buffer.writeInt32BE(bytes, at)
-  at += 4 + bytes
+  reserve(4 + text.length * 3 + FIXED_BYTES)
+  const start = at + 4
+  let end = start
+  if (text.length <= SHORT_TEXT) {
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit > 127) break
+      buffer[end++] = unit
+    }
+  }
+  if (end - start < text.length) end = start + buffer.write(text, start, 'utf8')
+  view.setInt32(at, end - start)
+  at = end
 }
 
 function packNumber(value: number, type: 'time' | 'bigint' | 'int'): boolean {
-  reserve(12)
   if (type === 'int') {
     if (!Number.isInteger(value) || value > INT_MAX || value < -INT_MAX) return false
-    at = buffer.writeInt32BE(4, at)
-    at = buffer.writeInt32BE(value, at)
+    view.setInt32(at, 4)
+    view.setInt32(at + 4, value)
+    at += 8
     return true
   }
   const whole = type === 'time' ? (value - EPOCH_MS) * 1000 : value
   if (!Number.isSafeInteger(whole)) return false
   const high = Math.floor(whole / 4_294_967_296)
-  at = buffer.writeInt32BE(8, at)
-  at = buffer.writeInt32BE(high, at)
-  at = buffer.writeUInt32BE(whole - high * 4_294_967_296, at)
+  view.setInt32(at, 8)
+  view.setInt32(at + 4, high)
+  view.setUint32(at + 8, whole - high * 4_294_967_296)
+  at += 12
   return true
 }
 
 interface Hour {
+  readonly dimensions: Readonly<Record<string, string | number>>
+  /** As in COUNTER_COLUMNS. */
+  readonly sums: number[]
   cost: bigint
   requests: number
   errors: number
-  latency_us: number
-  [column: string]: string | number | bigint
+  latencyUs: number
 }
 
-/** Values were checked by packRow; texts may still carry NULs, which JSON to SQL would refuse. */
+/** Values were checked by packRow; texts may still hold what SQL refuses. */
 function addHour(hours: Map<string, Hour>, record: Fields, usage: Fields): void {
-  const hour_ms = Math.floor((record.createdAtMs as number) / HOUR_MS) * HOUR_MS
+  const hourMs = Math.floor((record.createdAtMs as number) / HOUR_MS) * HOUR_MS
   const { organizationId, projectId, keyId } = record
   const provider = record.provider ?? ''
   const model = record.model ?? ''
-  const key = `${hour_ms}\0${organizationId}\0${projectId}\0${keyId}\0${provider}\0${model}`
+  const key = `${hourMs}\0${organizationId}\0${projectId}\0${keyId}\0${provider}\0${model}`
   let hour = hours.get(key)
   if (hour === undefined) {
-    hour = { cost: 0n, requests: 0, errors: 0, latency_us: 0, hour_ms, ...dimensions() }
-    for (const { column } of COUNTER_COLUMNS) hour[column] = 0
+    hour = {
+      sums: new Array(COUNTER_COLUMNS.length).fill(0),
+      cost: 0n,
+      requests: 0,
+      errors: 0,
+      latencyUs: 0,
+      dimensions: {
+        hour_ms: hourMs,
+        organization_id: clean(organizationId),
+        project_id: clean(projectId),
+        key_id: clean(keyId),
+        provider: clean(provider),
+        model: clean(model),
+      },
+    }
     hours.set(key, hour)
   }
   hour.requests++
   if (record.outcome === 'error' || record.outcome === 'cut') hour.errors++
-  hour.latency_us += record.latencyUs as number
+  hour.latencyUs += record.latencyUs as number
   if (typeof record.costPico === 'number') hour.cost += BigInt(record.costPico)
-  for (const { column, field } of COUNTER_COLUMNS) hour[column] = (hour[column] as number) + (usage[field] as number)
+  for (let i = 0; i < COUNTER_COLUMNS.length; i++) {
+    hour.sums[i] = (hour.sums[i] as number) + (usage[COUNTER_COLUMNS[i]!.field] as number)
+  }
+}
 
-  function dimensions(): Record<string, string> {
-    const clean = (value: unknown): string =>
-      String(value)
-        .replaceAll('\0', '')
-        .replace(/\p{Cs}/gu, '\ufffd')
-    return {
-      organization_id: clean(organizationId),
-      project_id: clean(projectId),
-      key_id: clean(keyId),
-      provider: clean(provider),
-      model: clean(model),
-    }
+function clean(text: unknown): string {
+  return String(text)
+    .replaceAll('\0', '')
+    .replace(/\p{Cs}/gu, '\ufffd')
+}
+
+function hourRow(hour: Hour): object {
+  const counters = COUNTER_COLUMNS.map(({ column }, i) => [column, hour.sums[i]])
+  return {
+    ...hour.dimensions,
+    ...Object.fromEntries(counters),
+    requests: hour.requests,
+    errors: hour.errors,
+    latency_us: hour.latencyUs,
+    // As text: JSON numbers of this size would be rounded.
+    cost_pico: hour.cost.toString(),
   }
 }

@@ -3,7 +3,7 @@ import { packCalls } from './call-rows.ts'
 
 /**
  * Loads calls by COPY, which costs half of what any INSERT does, and adds their sums by the hour, counted here instead of
- * by SQL. Measured in this thread: 25 µs a row with all indexes, against 64 by `unnest` and 78 by `json_to_recordset`.
+ * by SQL. Measured in this thread, in batches of 500: 22 µs a row, against 63 by `unnest` and 78 by `json_to_recordset`.
  * @returns the number of rows, null when nothing was done because a row is there already or isn't as it should be
  */
 export async function loadCalls(
@@ -13,15 +13,15 @@ export async function loadCalls(
   const packed = packCalls(job.callsJson)
   if (packed === null) return null
   if (packed.rows === 0) return 0
-  // A copy, since the bytes lie in a buffer that the next batch fills.
-  const blob = new Blob([packed.bytes.slice()])
   if (prepared !== job.addHourly) {
     await pg.exec(`prepare add_hourly (json) as ${job.addHourly}`)
     prepared = job.addHourly
   }
   try {
+    // Its own file system, in memory. (`/dev/blob`, meant for this, copies byte by byte: 2 µs a row.)
+    pg.Module.FS.writeFile(COPY_FILE, packed.bytes)
     // One message, and so one transaction: each message to the engine costs some 200 µs.
-    await pg.exec(`${job.copy}; execute add_hourly (${literal(packed.hourlyJson)})`, { blob })
+    await pg.exec(`${job.copy} from '${COPY_FILE}' (format binary); execute add_hourly (${literal(packed.hourlyJson)})`)
     return packed.rows
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null
@@ -29,6 +29,8 @@ export async function loadCalls(
     throw error
   }
 }
+
+const COPY_FILE = '/watchllm-calls'
 
 /** What `add_hourly` is prepared as; this thread has one session. */
 let prepared = ''

@@ -1,7 +1,10 @@
-import type { PGlite } from '@electric-sql/pglite'
+import { PGlite } from '@electric-sql/pglite'
 
 /** The write-ahead log that may pile up: it is space on disk, and time to replay after a kill. */
 const WAL_BYTES = 64 * 1024 * 1024
+
+/** Parts of the log that were checkpointed are kept for reuse only up to this. */
+export const START_PARAMS = [...PGlite.defaultStartParams, '-c', 'max_wal_size=64MB', '-c', 'min_wal_size=32MB']
 
 // VACUUM can't be part of a group. 3 000 sampled rows are enough for plans like ours.
 const STATEMENTS = [

@@ -3,7 +3,7 @@ import { PGlite } from '@electric-sql/pglite'
 import { loadCalls } from './load-calls.ts'
 import type { Failure, QueryAnswer, Report, Request, WorkerData } from './protocol.ts'
 import { placeFolder } from './template.ts'
-import { upkeep } from './upkeep.ts'
+import { START_PARAMS, upkeep } from './upkeep.ts'
 
 /** The database's thread: PGlite and nothing else, so that no query ever holds up the gateway's event loop. */
 
@@ -57,7 +57,7 @@ async function answer(pg: PGlite, request: Request): Promise<unknown> {
 
 async function start(): Promise<void> {
   await placeFolder(data.folder, { templatePath: data.templatePath, migrations: data.migrations })
-  const pg = await PGlite.create({ dataDir: data.folder })
+  const pg = await PGlite.create({ dataDir: data.folder, startParams: START_PARAMS })
   port.on('message', (request: Request) => {
     answer(pg, request).then(
       (value) => report({ is: 'answer', answer: value }),

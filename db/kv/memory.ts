@@ -2,35 +2,43 @@ import type { Kv, Taken } from './kv.ts'
 
 interface Window {
   taken: number
-  readonly endsMs: number
+  readonly resetMs: number
 }
 
-/** Expired windows are looked for each time this many have been begun. */
-const SWEEP_EVERY = 1024
+/** Below this many windows nothing is swept. */
+const SWEEP_FROM = 1_024
 
-/** Counters of one process: exact there, and answered without a promise. Expired windows don't pile up. */
+/**
+ * For one instance: counts in this process and answers without a promise. Its memory is bounded by the keys in use:
+ * windows that have ended are dropped as new ones come. Should the clock go back, the window of the later time counts on.
+ */
 export function memoryKv(): Kv {
   const windows = new Map<string, Window>()
-  let begun = 0
+  let sweepAt = SWEEP_FROM
 
-  function windowAt(key: string, windowMs: number, nowMs: number): Window {
-    const endsMs = (Math.floor(nowMs / windowMs) + 1) * windowMs
-    const held = windows.get(key)
-    if (held !== undefined && held.endsMs === endsMs) return held
-    const fresh = { taken: 0, endsMs }
-    windows.set(key, fresh)
-    if (++begun % SWEEP_EVERY === 0) for (const [old, { endsMs: end }] of windows) if (end <= nowMs) windows.delete(old)
-    return fresh
+  function sweep(nowMs: number): void {
+    for (const [key, window] of windows) if (window.resetMs <= nowMs) windows.delete(key)
+    sweepAt = Math.max(SWEEP_FROM, windows.size * 2)
   }
 
   return {
     take(key, limit, { windowMs, nowMs }): Taken {
-      const window = windowAt(key, windowMs, nowMs)
+      // Windows of another length are other counters.
+      const name = `${windowMs}:${key}`
+      let window = windows.get(name)
+      if (window === undefined || window.resetMs <= nowMs) {
+        if (windows.size >= sweepAt) sweep(nowMs)
+        window = { taken: 0, resetMs: Math.floor(nowMs / windowMs) * windowMs + windowMs }
+        windows.set(name, window)
+      }
       const allowed = window.taken < limit
       if (allowed) window.taken++
-      return { allowed, remaining: Math.max(0, limit - window.taken), resetMs: window.endsMs }
+      return { allowed, remaining: Math.max(0, limit - window.taken), resetMs: window.resetMs }
     },
-    ping: async () => {},
-    close: async () => windows.clear(),
+    ping: () => Promise.resolve(),
+    close() {
+      windows.clear()
+      return Promise.resolve()
+    },
   }
 }

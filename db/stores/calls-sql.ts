@@ -37,8 +37,8 @@ with fresh as (
 )
 select count(*)::int as inserted from fresh`
 
-/** Takes rows in PostgreSQL's binary COPY format, their columns as in CALL_COLUMNS; fails if one is there already. */
-export const COPY_CALLS = `copy calls (${COLUMNS}) from '/dev/blob' (format binary)`
+/** The beginning of a COPY of rows with their columns as in CALL_COLUMNS; it fails if one is there already. */
+export const COPY_CALLS = `copy calls (${COLUMNS})`
 
 /** $1: a JSON array of rows of usage_hourly to add, with `hour_ms` for the hour. */
 export const ADD_HOURLY = `

@@ -11,7 +11,7 @@ import { ADD_HOURLY, COPY_CALLS, INSERT_CALLS } from './calls-sql.ts'
  */
 export type LoadCalls = (job: {
   readonly callsJson: string
-  /** Statement that takes the rows, statement that takes their sums by the hour. */
+  /** Beginning of the COPY that takes the rows, and the statement that takes their sums by the hour. */
   readonly copy: string
   readonly addHourly: string
 }) => Promise<number | null>
@@ -23,7 +23,8 @@ export interface CallStore {
    * PostgreSQL can't hold, are taken out of texts.
    * @param callsJson a JSON array of CallRecord
    * @returns the number of calls that were new
-   * @throws RefusedCallsError when some can't be stored; all others are. Anything else: nothing may have been stored.
+   * @throws RefusedCallsError when some can't be stored; all others are. Anything else, after 70 s at most:
+   *   it isn't known what was stored, and giving the batch again is right.
    */
   insertBatch(callsJson: string): Promise<number>
   /** A call of this project with the price that it was charged by; null when the project has no such call. */
@@ -44,6 +45,9 @@ export class RefusedCallsError extends Error {
     this.inserted = inserted
   }
 }
+
+/** Longer than the server lets a statement run: only a connection that broke in silence takes this long. */
+const SETTLE_MS = 70_000
 
 type Refuse = (record: unknown, error: unknown) => void
 
@@ -70,24 +74,26 @@ export function callStore(db: Kysely<Schema>, load: LoadCalls | null): CallStore
     return first + (await insertParts(records.slice(half), refuse))
   }
 
+  async function insertBatch(callsJson: string): Promise<number> {
+    const loaded = await load?.({ callsJson, copy: COPY_CALLS, addHourly: ADD_HOURLY })
+    if (loaded !== null && loaded !== undefined) return loaded
+    try {
+      return await insert(callsJson)
+    } catch (error) {
+      if (!isDataError(error)) throw error
+    }
+    const refused: string[] = []
+    let reason: unknown
+    const inserted = await insertParts(cleanRecords(callsJson), (record, error) => {
+      refused.push(idOf(record))
+      reason ??= error
+    })
+    if (refused.length > 0) throw new RefusedCallsError(refused, inserted, reason)
+    return inserted
+  }
+
   return {
-    async insertBatch(callsJson) {
-      const loaded = await load?.({ callsJson, copy: COPY_CALLS, addHourly: ADD_HOURLY })
-      if (loaded !== null && loaded !== undefined) return loaded
-      try {
-        return await insert(callsJson)
-      } catch (error) {
-        if (!isDataError(error)) throw error
-      }
-      const refused: string[] = []
-      let reason: unknown
-      const inserted = await insertParts(cleanRecords(callsJson), (record, error) => {
-        refused.push(idOf(record))
-        reason ??= error
-      })
-      if (refused.length > 0) throw new RefusedCallsError(refused, inserted, reason)
-      return inserted
-    },
+    insertBatch: (callsJson) => settled(insertBatch(callsJson)),
 
     async find(projectId, id) {
       const row = await db
@@ -100,6 +106,19 @@ export function callStore(db: Kysely<Schema>, load: LoadCalls | null): CallStore
         .executeTakeFirst()
       return row === undefined ? null : { call: recordOf(row), price: row.price }
     },
+  }
+}
+
+/** Inserting is idempotent, so that one given up here may still succeed. */
+async function settled<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The database did not answer within ${SETTLE_MS} ms`)), SETTLE_MS)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Price } from '../../db/model/money.ts'
-import type { Clock, Log } from '../deps.ts'
+import type { Clock, Log, Timer } from '../deps.ts'
 import type { Pending } from './pending.ts'
 import type { Batch, Reader } from './reader.ts'
 import type { Segments } from './segments.ts'
@@ -24,7 +24,7 @@ interface Waiter {
   readonly position: number
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  readonly timer: ReturnType<typeof setTimeout>
+  readonly timer: Timer
 }
 
 function refusedIds(error: unknown): ReadonlySet<string> {
@@ -46,7 +46,7 @@ export class Flusher {
   readonly #batchCap: number
   #batch: Batch | null = null
   #run: Promise<void> | null = null
-  #timer: ReturnType<typeof setTimeout> | null = null
+  #timer: Timer | null = null
   #waiters: Waiter[] = []
   #stopped = false
   #failedAt = 0
@@ -93,12 +93,12 @@ export class Flusher {
   }
 
   #arm(afterMs: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#start(), afterMs)
+    this.#timer?.cancel()
+    this.#timer = this.#clock.timer(afterMs, () => this.#start())
   }
 
   #start(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer?.cancel()
     this.#timer = null
     if (this.#run !== null || this.#stopped) return
     this.#run = this.#flush().finally(() => {
@@ -189,7 +189,7 @@ export class Flusher {
     if (done.length === 0) return
     this.#waiters = this.#waiters.filter((waiter) => waiter.position > confirmed)
     for (const waiter of done) {
-      clearTimeout(waiter.timer)
+      waiter.timer.cancel()
       waiter.resolve()
     }
   }
@@ -200,10 +200,10 @@ export class Flusher {
     if (this.#pending.confirmed >= position) return Promise.resolve()
     if (this.#stopped) return Promise.reject(new Error('Journal is closed'))
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = this.#clock.timer(withinMs, () => {
         this.#waiters = this.#waiters.filter((waiter) => waiter.timer !== timer)
         reject(new Error(`Journal did not reach the database within ${withinMs} ms; look at its status and try again`))
-      }, withinMs)
+      })
       this.#waiters.push({ position, resolve, reject, timer })
       // However many ask, a database that is down is asked at most every RETRY_FIRST_MS.
       const restMs = this.#failedAt + RETRY_FIRST_MS - this.#clock.monotonic()
@@ -215,10 +215,10 @@ export class Flusher {
   /** Stops for good: a batch under way is no longer waited for, and who waits is told. */
   stop(): void {
     this.#stopped = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer?.cancel()
     this.#timer = null
     for (const waiter of this.#waiters.splice(0)) {
-      clearTimeout(waiter.timer)
+      waiter.timer.cancel()
       waiter.reject(new Error('Journal was closed before all of it reached the database'))
     }
   }

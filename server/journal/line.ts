@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import type { CallRecord } from '../../db/model/calls.ts'
 import type { Price } from '../../db/model/money.ts'
 import type { Usage } from '../../db/model/usage.ts'
@@ -50,7 +51,8 @@ const models = new Map<string, KeptModel>()
 function keep<T extends { readonly text: string }>(kept: Map<string, T>, key: string, entry: T): string {
   if (entry.text.length <= KEPT_CHARS) {
     if (kept.size >= KEPT_TEXTS) kept.clear()
-    kept.set(key, entry)
+    // Through bytes and back: in one piece it is faster to copy than in the pieces that it was joined from.
+    kept.set(key, { ...entry, text: Buffer.from(entry.text, 'latin1').toString('latin1') })
   }
   return entry.text
 }

@@ -1,6 +1,6 @@
 import type { CallRecord } from '../../db/model/calls.ts'
 import type { Price } from '../../db/model/money.ts'
-import type { Clock, Log } from '../deps.ts'
+import type { Clock, Log, Timer } from '../deps.ts'
 import type { Disk } from './disk.ts'
 import { priceLine, recordLine } from './line.ts'
 import type { Pending } from './pending.ts'
@@ -36,9 +36,9 @@ export class Writer {
   #callbacks: (() => void)[] = []
   #unsynced: (() => void)[] = []
   #tick: ReturnType<typeof setImmediate> | null = null
-  #syncTimer: ReturnType<typeof setTimeout> | null = null
-  #retryTimer: ReturnType<typeof setTimeout> | null = null
-  #rotateTimer: ReturnType<typeof setTimeout> | null = null
+  #syncTimer: Timer | null = null
+  #retryTimer: Timer | null = null
+  #rotateTimer: Timer | null = null
   #syncing: Promise<void> | null = null
   #rotateNotBefore = 0
   #closed = false
@@ -136,22 +136,23 @@ export class Writer {
       }
     } catch (error) {
       this.#fail('write', error)
-      this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer ??= this.#clock.timer(WRITE_RETRY_MS, () => {
         this.#retryTimer = null
         this.#write()
-      }, WRITE_RETRY_MS)
+      })
     }
     if (pending.unwritten.length === 0 && pending.written > before) {
       this.#recover('write')
       if (active.end - active.base >= this.#segmentBytes) this.#rotate()
     }
     pending.spill()
-    if (this.#segments.isDirty && !this.#always) this.#syncTimer ??= setTimeout(() => this.#sync(), this.#fsyncMs)
-    if (active.end > active.base && !this.#closed) this.#rotateTimer ??= setTimeout(() => this.#rotate(), ROTATE_MS)
+    if (this.#segments.isDirty && !this.#always) this.#armSync()
+    if (active.end > active.base && !this.#closed)
+      this.#rotateTimer ??= this.#clock.timer(ROTATE_MS, () => this.#rotate())
   }
 
   #rotate(): void {
-    if (this.#rotateTimer !== null) clearTimeout(this.#rotateTimer)
+    this.#rotateTimer?.cancel()
     this.#rotateTimer = null
     // Where it can't be done now, the next write comes back here: by size, or by the timer that it sets.
     if (this.#pending.unwritten.length > 0 || this.#clock.monotonic() < this.#rotateNotBefore) return
@@ -177,9 +178,13 @@ export class Writer {
     this.#log.info(`Journal can ${fault} again`)
   }
 
+  #armSync(): void {
+    this.#syncTimer ??= this.#clock.timer(this.#fsyncMs, () => this.#sync())
+  }
+
   /** One sync at a time; what is written meanwhile waits for the next. */
   #sync(): void {
-    if (this.#syncTimer !== null) clearTimeout(this.#syncTimer)
+    this.#syncTimer?.cancel()
     this.#syncTimer = null
     this.#syncing ??= this.#syncLoop()
   }
@@ -197,7 +202,7 @@ export class Writer {
       this.#call(callbacks)
     } while (this.#unsynced.length > 0)
     this.#syncing = null
-    if (this.#segments.isDirty && !this.#closed) this.#syncTimer ??= setTimeout(() => this.#sync(), this.#fsyncMs)
+    if (this.#segments.isDirty && !this.#closed) this.#armSync()
   }
 
   /** The batch is in the database: its memory, its files and what of it was still to be written can go. */
@@ -241,9 +246,7 @@ export class Writer {
   /** Writes and syncs what it can and stops all timers. Never rejects. */
   async close(): Promise<void> {
     if (this.#pending.unwritten.length > 0) this.#write()
-    for (const timer of [this.#syncTimer, this.#retryTimer, this.#rotateTimer]) {
-      if (timer !== null) clearTimeout(timer)
-    }
+    for (const timer of [this.#syncTimer, this.#retryTimer, this.#rotateTimer]) timer?.cancel()
     this.#syncTimer = this.#retryTimer = this.#rotateTimer = null
     if (this.#pending.unwritten.length > 0) {
       this.#log.error('Journal closes without having written all; these calls are lost', {

@@ -13,6 +13,6 @@ export const mistral: Provider = {
   quirks: {
     noStreamOptions:
       'Refused with 422 extra_forbidden at body.stream_options.include_usage; usage comes unasked in the last chunk',
-    mendEmbeddings: 'encoding_format and dimensions are unknown to mistral-embed: it always answers 1024 floats',
+    plainVectors: 'encoding_format and dimensions are unknown to mistral-embed: it always answers 1024 floats',
   },
 }

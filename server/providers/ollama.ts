@@ -19,5 +19,5 @@ export const ollama: Provider = {
     'openai-embeddings': '/embeddings',
   },
   auth: (key) => (key === '' ? [] : bearer(key)),
-  quirks: { mendEmbeddings: 'Older versions ignore encoding_format and dimensions' },
+  quirks: { plainVectors: 'Older versions ignore encoding_format and dimensions' },
 }

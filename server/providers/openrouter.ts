@@ -14,5 +14,5 @@ export const openrouter: Provider = {
     'openai-embeddings': '/embeddings',
   },
   auth: bearer,
-  quirks: { mendEmbeddings: 'Many vendors stand behind it: some ignore encoding_format and dimensions' },
+  quirks: { plainVectors: 'Many vendors stand behind it: some ignore encoding_format and dimensions' },
 }

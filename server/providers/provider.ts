@@ -25,6 +25,6 @@ export interface Provider {
 export interface Quirks {
   /** `stream_options` is refused or unknown: usage comes unasked, or not at all. Why: the provider's own words. */
   readonly noStreamOptions?: string
-  /** Embeddings come back in another encoding, order or length than asked, so they are read and mended. */
-  readonly mendEmbeddings?: string
+  /** Embeddings are always numbers: `encoding_format` is refused, unknown or ignored. Why: the provider's own words. */
+  readonly plainVectors?: string
 }

@@ -14,5 +14,5 @@ export const qwen: Provider = {
   baseUrlVariable: 'QWEN_BASE_URL',
   wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
   auth: bearer,
-  quirks: { mendEmbeddings: 'encoding_format takes float only' },
+  quirks: { plainVectors: 'encoding_format takes float only' },
 }

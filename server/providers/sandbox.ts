@@ -1,7 +1,6 @@
-import type { Upstream } from '../upstream.ts'
 import type { Provider } from './provider.ts'
-import { answer } from './sandbox/answer.ts'
-import { Exchange } from './sandbox/exchange.ts'
+
+export { createSandbox, type SandboxOptions } from './sandbox/upstream.ts'
 
 /**
  * The provider behind `lgw_test_` keys: answers in this process, without any network, deterministically, in OpenAI's
@@ -26,38 +25,4 @@ export const sandbox: Provider = {
     'openai-embeddings': '/embeddings',
   },
   auth: () => [],
-}
-
-export interface SandboxOptions {
-  /** Epoch milliseconds, for `created`. */
-  readonly now: () => number
-  /** Milliseconds between the chunks of a stream; 0 sends them as fast as they are read. */
-  readonly paceMs?: number
-  /** Milliseconds that `sandbox/slow` waits before its first byte; a tenth of it before every chunk. */
-  readonly slowMs?: number
-}
-
-const PACE_MS = 12
-const SLOW_MS = 3_000
-
-/** The sandbox as an upstream; see `Upstream` for what it promises. */
-export function createSandbox({ now, paceMs = PACE_MS, slowMs = SLOW_MS }: SandboxOptions): Upstream {
-  const open = new Set<Exchange>()
-  const waiting: (() => void)[] = []
-  let closed = false
-  return {
-    start(request, handler) {
-      const exchange = new Exchange(handler, { paceMs, slowMs }, () => {
-        open.delete(exchange)
-        if (open.size === 0) for (const resolve of waiting.splice(0)) resolve()
-      })
-      open.add(exchange)
-      exchange.begin(closed ? null : () => answer(request, now()))
-      return exchange
-    },
-    close() {
-      closed = true
-      return open.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))
-    },
-  }
 }

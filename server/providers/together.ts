@@ -14,5 +14,5 @@ export const together: Provider = {
     'openai-embeddings': '/embeddings',
   },
   auth: bearer,
-  quirks: { mendEmbeddings: 'encoding_format and dimensions are no parameters of its API: it always answers floats' },
+  quirks: { plainVectors: 'encoding_format and dimensions are no parameters of its API: it always answers floats' },
 }

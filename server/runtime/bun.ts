@@ -4,8 +4,8 @@ import type { Handle, Listener, ListenOptions } from '../http.ts'
 /** The part of Bun's server that we use. */
 interface BunServer {
   readonly port: number
-  readonly pendingRequests: number
   stop(closeActive?: boolean): Promise<void>
+  requestIP(request: Request): { readonly address: string } | null
 }
 
 interface BunRuntime {
@@ -14,7 +14,7 @@ interface BunRuntime {
     port: number
     idleTimeout: number
     maxRequestBodySize: number
-    fetch(request: Request): Promise<Response>
+    fetch(request: Request, server: BunServer): Promise<Response>
   }): BunServer
 }
 
@@ -30,7 +30,9 @@ export async function listen(handle: Handle, options: ListenOptions): Promise<Li
     // Off: a model may think for minutes before its first byte, and the line has time limits of its own.
     idleTimeout: 0,
     maxRequestBodySize: MAX_BODY_BYTES,
-    fetch: fetchFace(handle),
+    fetch: fetchFace<BunServer>(handle, {
+      addressOf: (request, server) => server.requestIP(request)?.address ?? null,
+    }),
   })
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return {

@@ -15,6 +15,9 @@ import {
 const KEEP_ALIVE_MS = 75_000
 /** Below this a caller who reads slowly holds no memory of ours. */
 const HIGH_WATER_BYTES = 64 * 1024
+/** What is read, and thrown away, of a refused body: see `linger`. */
+const LINGER_BYTES = 64 * 1024 * 1024
+const LINGER_QUIET_MS = 1000
 
 /** Serves over node:http. @throws when the address can't be used */
 export async function listen(handle: Handle, options: ListenOptions): Promise<Listener> {
@@ -23,10 +26,9 @@ export async function listen(handle: Handle, options: ListenOptions): Promise<Li
   server.on('request', (request, response) => {
     if (closing) response.shouldKeepAlive = false
     const incoming = new NodeIncoming(request, response)
-    handle(incoming).then(
-      (reply) => send(reply, response, incoming),
-      () => response.destroy(),
-    )
+    handle(incoming)
+      .then((reply) => send(reply, response, incoming))
+      .catch(() => response.destroy())
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -81,15 +83,17 @@ class NodeIncoming implements Incoming {
     const request = this.#request
     return new Promise((resolve, reject) => {
       if (Number(request.headers['content-length'] ?? 0) > limitBytes) return reject(new BodyTooLarge())
-      const chunks: Buffer[] = []
+      let chunks: Buffer[] = []
       let length = 0
-      request.on('data', (chunk: Buffer) => {
+      const collect = (chunk: Buffer) => {
         length += chunk.length
         if (length <= limitBytes) return void chunks.push(chunk)
-        request.pause()
+        chunks = []
+        request.off('data', collect).pause()
         reject(new BodyTooLarge())
-      })
-      request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)))
+      }
+      request.on('data', collect)
+      request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
       this.onGone(() => reject(new BodyBroken()))
     })
   }
@@ -114,14 +118,43 @@ function send(reply: Reply, response: ServerResponse, incoming: NodeIncoming): v
     response.flushHeaders()
     return body(new NodeSink(response))
   }
-  const unread = incoming.method !== 'GET' && !response.req.complete
-  if (unread) headers.push('connection', 'close')
   headers.push('content-length', String(body.length))
+  const whole = { status, headers, body }
+  // What is quickly refused is answered before node knows that the body's end came with its head.
+  if (incoming.method === 'GET' || response.req.complete) end(whole, response)
+  else setImmediate(() => (response.req.complete ? end(whole, response) : linger(whole, response)))
+}
+
+interface WholeReply extends Reply {
+  readonly body: Uint8Array | string
+}
+
+function end({ status, headers, body }: WholeReply, response: ServerResponse): void {
   response.writeHead(status, headers)
   if (typeof body === 'string') response.end(body, 'latin1')
   else response.end(body)
-  // What is left of a refused body is not read: the connection ends with the answer.
-  if (unread) response.on('finish', () => response.req.destroy())
+}
+
+/**
+ * Answers a caller who is still sending a body that nobody wants, then ends the connection. Ending it at once would
+ * reset it, and the many clients that send all before they read would never see the answer: what they have under way
+ * is thrown away as it comes, until they are done, pause, or have sent far too much.
+ */
+function linger({ status, headers, body }: WholeReply, response: ServerResponse): void {
+  const request = response.req
+  let thrownAway = 0
+  const finish = () => void response.end()
+  const quiet = setTimeout(finish, LINGER_QUIET_MS)
+  response.on('close', () => clearTimeout(quiet))
+  response.writeHead(status, [...headers, 'connection', 'close'])
+  response.write(typeof body === 'string' ? Buffer.from(body, 'latin1') : body)
+  request.on('end', finish)
+  request.on('data', (chunk: Buffer) => {
+    quiet.refresh()
+    thrownAway += chunk.length
+    if (thrownAway > LINGER_BYTES) request.destroy()
+  })
+  request.resume()
 }
 
 const CRLF = '\r\n'

@@ -11,8 +11,10 @@ import {
 } from '../call.ts'
 import type { Account, Deps, Timer } from '../deps.ts'
 import type { GatewayError } from '../errors.ts'
-import { brokenConnection, nonsense, refusalOf, tooLate } from '../failure.ts'
+import { brokenConnection, CallerGone, nonsense, refusalOf, tooLate } from '../failure.ts'
 import type { Upstream, UpstreamError, UpstreamExchange, UpstreamHandler, UpstreamRequest } from '../upstream.ts'
+
+export { CallerGone }
 
 /** A whole answer larger than this is no answer: 64 MiB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -31,9 +33,6 @@ export function dispatch(call: Routed, deps: Deps): Promise<Answered> {
   })
 }
 
-/** The caller left before its answer began. */
-export class CallerGone extends Error {}
-
 interface Settle {
   readonly resolve: (call: Answered) => void
   readonly reject: (error: Error) => void
@@ -51,8 +50,8 @@ class Attempt implements UpstreamHandler, StreamSource {
   #status = 0
   #encoding: string | null = null
   #retryAfter: string | null = null
-  #upstreamId: string | null = null
-  #firstByteAt = 0
+  /** The call from the provider's head on. */
+  #timed: (Routed & { readonly timing: Timing }) | null = null
   #lastAt: number
   #chunks: Uint8Array[] = []
   #bytes = 0
@@ -76,10 +75,10 @@ class Attempt implements UpstreamHandler, StreamSource {
   }
 
   onHeaders(status: number, header: (name: string) => string | null): void {
-    this.#firstByteAt = this.#deps.clock.monotonic()
-    this.#lastAt = this.#firstByteAt
+    this.#lastAt = this.#deps.clock.monotonic()
     this.#status = status
-    this.#upstreamId = header('x-request-id') ?? header('request-id')
+    const upstreamId = header('x-request-id') ?? header('request-id')
+    this.#timed = grow(this.#call, { timing: { sentAt: this.#sentAt, firstByteAt: this.#lastAt, upstreamId } })
     const encoding = header('content-encoding')
     this.#encoding = encoding === null || encoding === 'identity' || encoding === '' ? null : encoding
     if (status >= 300) {
@@ -102,7 +101,7 @@ class Attempt implements UpstreamHandler, StreamSource {
     this.#bytes += chunk.length
     if (this.#phase === 'first') {
       this.#phase = 'stream'
-      this.#settle.resolve(grow(this.#call, { answer: this, timing: this.#timing() }))
+      this.#settle.resolve(grow(this.#timed!, { answer: this }))
     } else if (this.#phase === 'body') {
       if (this.#status >= 300) {
         if (this.#bytes > MAX_REFUSAL_BYTES) this.#refuse()
@@ -162,10 +161,6 @@ class Attempt implements UpstreamHandler, StreamSource {
     return this.#call.target.provider.name
   }
 
-  #timing(): Timing {
-    return { sentAt: this.#sentAt, firstByteAt: this.#firstByteAt, upstreamId: this.#upstreamId }
-  }
-
   #complete(): void {
     const chunks = this.#chunks
     const encoding = this.#encoding
@@ -173,9 +168,7 @@ class Attempt implements UpstreamHandler, StreamSource {
     this.#phase = 'over'
     const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
     const resolve = (bytes: Uint8Array) =>
-      this.#settle.resolve(
-        grow(this.#call, { answer: { kind: 'whole', bytes, endedAt } as const, timing: this.#timing() }),
-      )
+      this.#settle.resolve(grow(this.#timed!, { answer: { kind: 'whole', bytes, endedAt } as const }))
     if (encoding === null) return resolve(whole)
     decompress(whole, encoding).then(resolve, (error: Error) =>
       this.#settle.reject(nonsense(this.#provider, `Can not decompress ${encoding}: ${error.message}`)),
@@ -212,7 +205,7 @@ class Attempt implements UpstreamHandler, StreamSource {
 
   /**
    * One timer for all limits: when it rings it looks at what is due and is set again for the next, so that a chunk
-   * costs no timer at all.
+   * costs no timer at all. It is never set for longer than the idle limit, which may begin to count at any time.
    */
   #arm(): void {
     const { firstByteTimeoutMs, idleTimeoutMs, totalTimeoutMs } = this.#deps.settings
@@ -222,7 +215,7 @@ class Attempt implements UpstreamHandler, StreamSource {
     // A caller who reads slowly is not a provider that stalls.
     const since = waiting ? this.#sentAt : this.#paused ? now : this.#lastAt
     const leftMs = Math.min(since + limitMs, this.#sentAt + totalTimeoutMs) - now
-    if (leftMs > 0) this.#timer = this.#deps.clock.timer(leftMs, () => this.#arm())
+    if (leftMs > 0) this.#timer = this.#deps.clock.timer(Math.min(leftMs, idleTimeoutMs), () => this.#arm())
     else if (now - this.#sentAt >= totalTimeoutMs) this.#fail(tooLate(this.#provider, 'no end', totalTimeoutMs))
     else this.#fail(tooLate(this.#provider, waiting ? 'nothing' : 'nothing more', limitMs))
   }
@@ -241,7 +234,11 @@ function toRequest(call: Routed): UpstreamRequest {
     path: target.path,
     method: 'POST',
     headers: headersFor(target),
-    body: service.wire.edit(ask, { model: target.model, askUsage: quirks?.noStreamOptions === undefined }),
+    body: service.wire.edit(ask, {
+      model: target.model,
+      askUsage: quirks?.noStreamOptions === undefined,
+      plainVectors: quirks?.plainVectors !== undefined,
+    }),
   }
 }
 

@@ -4,12 +4,16 @@ import { gunzip } from 'node:zlib'
 import { type Asked, type CallOptions, grow, type Known } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
+import { CallerGone } from '../failure.ts'
 import { BodyBroken, BodyTooLarge, type Incoming } from '../http.ts'
 import { type Ask, type Wire, WireError } from '../wire/wire.ts'
 
 const MAX_METADATA_BYTES = 2048
 
-/** The request's body and head. @throws GatewayError `invalid_request`, `request_too_large` */
+/**
+ * The request's body and head.
+ * @throws GatewayError `invalid_request`, `request_too_large`; CallerGone when the body breaks off
+ */
 export async function read(call: Known, deps: Deps): Promise<Asked> {
   const options = readOptions(call.incoming)
   requireJson(call.incoming)
@@ -30,26 +34,31 @@ function readAsk(wire: Wire, body: Uint8Array): Ask {
 
 function requireJson(incoming: Incoming): void {
   const type = incoming.header('content-type')
-  if (type === null || type.includes('json')) return
+  if (type === null || type.includes('json') || type.toLowerCase().includes('json')) return
   throw new GatewayError('invalid_request', `Send the body as application/json, not ${type.slice(0, 80)}`)
 }
 
 const unzip = promisify(gunzip)
 
 async function readBody(incoming: Incoming, limitBytes: number): Promise<Uint8Array> {
-  const encoding = incoming.header('content-encoding')
-  if (encoding !== null && encoding !== 'gzip' && encoding !== 'identity') {
-    throw new GatewayError(
-      'invalid_request',
-      `Content-encoding ${encoding.slice(0, 40)} is not supported: use gzip or none`,
-    )
-  }
+  const packed = isGzip(incoming.header('content-encoding'))
   try {
     const body = await incoming.body(limitBytes)
-    return encoding === 'gzip' ? await unzip(body, { maxOutputLength: limitBytes }) : body
+    return packed ? await unzip(body, { maxOutputLength: limitBytes }) : body
   } catch (error) {
     throw readFailure(error, limitBytes)
   }
+}
+
+function isGzip(encoding: string | null): boolean {
+  if (encoding === null) return false
+  const name = encoding.toLowerCase()
+  if (name === 'gzip' || name === 'x-gzip') return true
+  if (name === 'identity' || name === '') return false
+  throw new GatewayError(
+    'invalid_request',
+    `Content-encoding ${encoding.slice(0, 40)} is not supported: use gzip or none`,
+  )
 }
 
 function readFailure(error: unknown, limitBytes: number): Error {
@@ -59,7 +68,7 @@ function readFailure(error: unknown, limitBytes: number): Error {
       details: { limit_bytes: limitBytes },
     })
   }
-  if (error instanceof BodyBroken) return new GatewayError('invalid_request', 'The body ended before it was complete')
+  if (error instanceof BodyBroken) return new CallerGone()
   if (typeof code === 'string' && code.startsWith('Z_')) {
     return new GatewayError('invalid_request', 'The body is not valid gzip')
   }

@@ -80,5 +80,6 @@ function milliseconds(value: number): string {
 
 /** A header carries visible ASCII only; a model's name comes from the caller. */
 function safe(value: string): string {
-  return /^[\x21-\x7e]*$/.test(value) ? value : encodeURIComponent(value)
+  // By way of bytes: encodeURIComponent throws for half a surrogate pair.
+  return /^[\x21-\x7e]*$/.test(value) ? value : encodeURIComponent(Buffer.from(value).toString())
 }

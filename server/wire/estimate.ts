@@ -23,6 +23,12 @@ export class TokenEstimator {
     return this.#tokens
   }
 
+  /** The text is over: what follows begins a token of its own. */
+  endText(): void {
+    this.#kind = KIND.middle
+    this.#inRun = 0
+  }
+
   add(bytes: Uint8Array, start = 0, end = bytes.length): void {
     let kind = this.#kind
     let inRun = this.#inRun

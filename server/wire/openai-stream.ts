@@ -2,7 +2,7 @@ import type { Usage } from '../../db/model/usage.ts'
 import { concat, fromLatin1, fromText, latin1, toByteText } from './bytes.ts'
 import { TokenEstimator } from './estimate.ts'
 import { bodyAdditions, withAdditions } from './openai-additions.ts'
-import { type Chunk, choicesOf, failureOf, parseData, usageOf, withoutUsage } from './openai-chunk.ts'
+import { type Chunk, choicesOf, decodeLatin1, failureOf, parseData, usageOf, withoutUsage } from './openai-chunk.ts'
 import { estimated, readOpenaiUsage, writeOpenaiUsage } from './openai-usage.ts'
 import { dataOf, frameEnd, SseFramer, splitFrames, withData } from './sse.ts'
 import type { Additions, Ask, ByteText, Metered, StreamTap } from './wire.ts'
@@ -11,8 +11,9 @@ import type { Additions, Ask, ByteText, Metered, StreamTap } from './wire.ts'
 const USAGE = /"usage"\s*:\s*\{/
 const NULL_USAGE = ',"usage":null}'
 const NULL_USAGE_ELSEWHERE = /,\s*"usage"\s*:\s*null(?=\s*[,}])|"usage"\s*:\s*null\s*,/g
+const USAGE_NAME = '"usage"'
 const REASON = '"finish_reason"'
-const SOME_STRING = /\s*:\s*"[^"]/y
+const QUOTE = 0x22
 const TERMINATOR = 'data: [DONE]\n\n'
 
 export interface StreamShape {
@@ -98,25 +99,20 @@ class OpenaiTap implements StreamTap {
   /** True when none of the frames ends the stream, fails it or carries usage. */
   #isOrdinary(text: string): boolean {
     if (text.includes('[DONE]') || text.includes('error')) return false
-    return !text.includes('"usage"') || !USAGE.test(text)
+    return !text.includes(USAGE_NAME) || !USAGE.test(text)
   }
 
   #pass(frames: Uint8Array, text: string): Uint8Array {
     this.#count(frames, text)
     if (this.#first === null) this.#first = firstChunk(text)
     const reason = text.lastIndexOf(REASON)
-    if (reason >= 0) {
-      SOME_STRING.lastIndex = reason + REASON.length
-      this.#reasonGiven = SOME_STRING.test(text)
-    }
-    if (this.#ask.wantsUsage || !text.includes('"usage"')) return frames
-    const without = text.replaceAll(NULL_USAGE, '}')
-    return fromLatin1(without.includes('"usage"') ? without.replace(NULL_USAGE_ELSEWHERE, '') : without)
+    if (reason >= 0) this.#reasonGiven = beginsText(text, reason + REASON.length)
+    return this.#ask.wantsUsage ? frames : withoutNull(frames, text)
   }
 
   /**
-   * Adds the text of all frames to the estimate. A frame with one plain text is counted where it stands; any other is
-   * parsed, so that the count depends on the frames alone.
+   * Adds the text of all frames to the estimate. A frame with one text is counted where it stands; any other is parsed:
+   * the count depends on each frame alone, not on how they come.
    */
   #count(bytes: Uint8Array, text: string): void {
     const key = this.#shape.textKey
@@ -126,18 +122,21 @@ class OpenaiTap implements StreamTap {
       if (hit < 0 || hit >= end) this.#countParsed(text.slice(from, end))
       else {
         const start = hit + key.length
-        const stop = endOfPlainText(text, start)
+        const stop = endOfString(text, start, end)
         hit = text.indexOf(key, start)
-        if (stop > start && (hit < 0 || hit >= end)) {
-          this.#output.add(bytes, start, stop)
-          this.begun = true
-        } else {
-          this.#countParsed(text.slice(from, end))
-          if (hit >= 0 && hit < end) hit = text.indexOf(key, end)
-        }
+        if (stop > start && (hit < 0 || hit >= end)) this.#countString(bytes, text, { start, stop })
+        else this.#countParsed(text.slice(from, end))
+        if (hit >= 0 && hit < end) hit = text.indexOf(key, end)
       }
       from = end
     }
+  }
+
+  #countString(bytes: Uint8Array, text: ByteText, { start, stop }: { start: number; stop: number }): void {
+    this.begun = true
+    const written = text.slice(start, stop)
+    if (written.includes('\\')) this.#output.add(fromText(unescaped(written)))
+    else this.#output.add(bytes, start, stop)
   }
 
   #countParsed(frame: string): void {
@@ -156,10 +155,11 @@ class OpenaiTap implements StreamTap {
       return null
     }
     const chunk = parseData(data)
+    // What a provider charges for an answer that fails comes with the failure.
+    if (chunk !== null) this.#usage = usageOf(chunk) ?? this.#usage
     this.failure = failureOf(frame, data, chunk)
     if (this.failure !== null) return null
     if (chunk === null) return this.#pass(fromLatin1(frame), frame)
-    this.#usage = usageOf(chunk) ?? this.#usage
     if (typeof chunk.usage !== 'object' || chunk.usage === null) return this.#pass(fromLatin1(frame), frame)
     const isReadable = readOpenaiUsage(chunk.usage) !== null
     if (isReadable && choicesOf(chunk).length === 0) {
@@ -196,6 +196,26 @@ function comment(additions: Additions | null): ByteText {
   return additions === null ? '' : `: watchllm {${bodyAdditions(additions)}}\n\n`
 }
 
+/** The frames without `"usage":null`, which only our request for usage brought about. */
+function withoutNull(frames: Uint8Array, text: ByteText): Uint8Array {
+  const at = text.indexOf(USAGE_NAME)
+  if (at < 0) return frames
+  const isUsual = text.startsWith(NULL_USAGE, at - 1) && text.indexOf(USAGE_NAME, at + 1) < 0
+  if (isUsual) return fromLatin1(text.slice(0, at - 1) + text.slice(at - 2 + NULL_USAGE.length))
+  return fromLatin1(text.replaceAll(NULL_USAGE, '}').replace(NULL_USAGE_ELSEWHERE, ''))
+}
+
+/** A colon and a string that is not empty stand there. */
+function beginsText(text: ByteText, from: number): boolean {
+  let at = from
+  while (isSpaceOrColon(text.charCodeAt(at))) at++
+  return text.charCodeAt(at) === QUOTE && text.charCodeAt(at + 1) !== QUOTE
+}
+
+function isSpaceOrColon(code: number): boolean {
+  return code === 0x3a || code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+}
+
 function firstChunk(text: string): Chunk | null {
   for (const frame of splitFrames(text)) {
     const chunk = parseData(dataOf(frame))
@@ -211,12 +231,21 @@ function hasParts(choice: unknown): boolean {
   return Object.values(delta).some((part) => typeof part === 'object' && part !== null)
 }
 
-/** Index of the quote that closes the JSON string whose text begins at `from`; -1 when an escape or the end comes first. */
-function endOfPlainText(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) {
+/** Index of the quote that closes the JSON string whose text begins at `from`, `limit` when there is none before it. */
+function endOfString(text: ByteText, from: number, limit: number): number {
+  let at = from
+  while (at < limit) {
     const code = text.charCodeAt(at)
-    if (code === 0x22) return at
-    if (code === 0x5c || code < 0x20) return -1
+    if (code === QUOTE) return at
+    at += code === 0x5c ? 2 : 1
   }
-  return -1
+  return limit
+}
+
+function unescaped(written: ByteText): string {
+  try {
+    return JSON.parse(`"${decodeLatin1(written)}"`)
+  } catch {
+    return decodeLatin1(written)
+  }
 }

@@ -95,8 +95,10 @@ export function estimateTokens(value: unknown): number {
   const rest: unknown[] = [value]
   while (rest.length > 0) {
     const next = rest.pop()
-    if (typeof next === 'string') estimator.add(fromText(next))
-    else if (typeof next === 'number') flat += 1
+    if (typeof next === 'string') {
+      estimator.add(fromText(next))
+      estimator.endText()
+    } else if (typeof next === 'number') flat += 1
     else if (Array.isArray(next)) for (const item of next) rest.push(item)
     else if (typeof next === 'object' && next !== null) {
       for (const [key, item] of Object.entries(next)) {

@@ -73,9 +73,12 @@ export function editRequest(ask: Ask, edits: Edits): Uint8Array {
   if (ask.stream && edits.askUsage && !ask.wantsUsage) splices.push(askForUsage(ask))
   // A provider that can't be asked refuses the member; the tap makes up for it.
   if (ask.stream && !edits.askUsage && ask.members.has(OPTIONS)) splices.push(cutMember(ask.members, OPTIONS))
-  if (splices.length === 2 && splices[0]!.start > splices[1]!.start) splices.reverse()
+  if (edits.plainVectors && ask.members.has(ENCODING)) splices.push(cutMember(ask.members, ENCODING))
+  if (splices.length > 1) splices.sort((a, b) => a.start - b.start)
   return splice(ask.body, splices)
 }
+
+const ENCODING = 'encoding_format'
 
 function askForUsage(ask: Ask): Splice {
   const span = ask.members.get(OPTIONS)

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer'
+import { concat } from './bytes.ts'
 import { AnswerError } from './wire.ts'
 
 /** A frame longer than this is no frame: 16 MiB. */
@@ -6,10 +6,12 @@ export const MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 const LF = 0x0a
 const CR = 0x0d
-const EMPTY = Buffer.alloc(0)
-const FIRST_HOLD_BYTES = 1024
+const EMPTY = new Uint8Array(0)
 /** A byte order mark, each byte as one character. */
 const MARK = '\u00ef\u00bb\u00bf'
+
+/** So many small pieces are put together while an event is awaited: memory follows the bytes, not the chunks. */
+const MANY_PIECES = 256
 
 /** What stands on a line that has not ended yet: nothing, half a CRLF, or text. */
 const LINE = { empty: 0, halfEnded: 1, text: 2 } as const
@@ -20,9 +22,10 @@ type Line = (typeof LINE)[keyof typeof LINE]
  * or CRLF. Looks at each byte once, so that an event in many small chunks costs no more than in one.
  */
 export class SseFramer {
-  /** Its first `#heldBytes` bytes came behind the last whole event; the rest is room to grow. */
-  #held = EMPTY
+  /** What came behind the last whole event. The first `#blocks` of the pieces have been put together from many. */
+  #held: Uint8Array[] = []
   #heldBytes = 0
+  #blocks = 0
   #line: Line = LINE.empty
 
   /**
@@ -37,40 +40,40 @@ export class SseFramer {
       return null
     }
     const whole = end === chunk.length ? chunk : chunk.subarray(0, end)
-    const events = this.#heldBytes === 0 ? whole : this.#joined(whole)
-    this.#line = LINE.empty
+    const events = this.#held.length === 0 ? whole : concat([...this.#held, whole])
+    this.#forget()
     if (end < chunk.length) this.#hold(chunk.subarray(end))
     return events
   }
 
   /** What came behind the last whole event; empty when the stream ended between events. */
   rest(): Uint8Array {
-    const rest = this.#held.subarray(0, this.#heldBytes)
-    this.#held = EMPTY
-    this.#heldBytes = 0
-    this.#line = LINE.empty
+    const rest = this.#held.length === 0 ? EMPTY : concat(this.#held)
+    this.#forget()
     return rest
   }
 
-  #joined(bytes: Uint8Array): Uint8Array {
-    this.#hold(bytes)
-    return this.rest()
+  #forget(): void {
+    this.#held = []
+    this.#heldBytes = 0
+    this.#blocks = 0
+    this.#line = LINE.empty
   }
 
   #hold(bytes: Uint8Array): void {
-    const needed = this.#heldBytes + bytes.length
-    if (needed > this.#held.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, this.#heldBytes * 2, FIRST_HOLD_BYTES))
-      grown.set(this.#held.subarray(0, this.#heldBytes))
-      this.#held = grown
-    }
-    this.#held.set(bytes, this.#heldBytes)
-    this.#heldBytes = needed
+    if (bytes.length === 0) return
+    this.#held.push(bytes)
+    this.#heldBytes += bytes.length
     this.#line = lineAfter(this.#line, bytes)
+    if (this.#held.length - this.#blocks < MANY_PIECES) return
+    this.#held.push(concat(this.#held.splice(this.#blocks)))
+    this.#blocks++
   }
 
   /** Index behind the last empty line of the chunk, 0 when none ends in it. */
   #lastEnd(chunk: Uint8Array): number {
+    const length = chunk.length
+    if (length > 1 && chunk[length - 1] === LF && chunk[length - 2] === LF) return length
     for (let at = chunk.lastIndexOf(LF); at >= 0; at = at === 0 ? -1 : chunk.lastIndexOf(LF, at - 1)) {
       const before = at > 0 && chunk[at - 1] === CR ? at - 2 : at - 1
       // The line began in an earlier chunk, or with this one.

@@ -31,6 +31,8 @@ export interface Edits {
   readonly model: string
   /** Ask the provider for a stream's usage. */
   readonly askUsage: boolean
+  /** Leave `encoding_format` out: the provider only knows vectors of numbers, and the wire encodes its answer. */
+  readonly plainVectors?: boolean
 }
 
 /** What is added to an answer's body (CONTRACT 4). */

@@ -4,9 +4,12 @@ import type { Price } from '../../db/model/money.ts'
 import { PLANS, type Plan } from '../../db/model/plans.ts'
 import { type App, createApp } from '../../server/app.ts'
 import { createPrices } from '../../server/catalog/prices.ts'
-import type { Account, Deps, Settings } from '../../server/deps.ts'
+import type { Account, Clock, Deps, Settings } from '../../server/deps.ts'
 import { type KeyEntry, openDirectory, sha256 } from '../../server/directory.ts'
-import { providerOf } from '../../server/providers/index.ts'
+import type { Listener } from '../../server/http.ts'
+import { providersWith } from '../../server/providers/index.ts'
+import { createSandbox } from '../../server/providers/sandbox.ts'
+import { listen } from '../../server/runtime/node.ts'
 import { systemClock, systemRandom } from '../../server/runtime/system.ts'
 import { undiciUpstream } from '../../server/runtime/upstream-undici.ts'
 
@@ -26,6 +29,9 @@ export interface TestApp extends App {
   readonly logs: { readonly level: string; readonly message: string; readonly fields: unknown }[]
   /** Resolves with the record of the next settled call, or of the nth. */
   settled(count?: number): Promise<CallRecord>
+  /** Listens on a free port, as Node does in production. */
+  listen(): Promise<Listener & { readonly port: number }>
+  /** Closes what was opened here, listeners included. */
   close(): Promise<void>
 }
 
@@ -35,6 +41,11 @@ export interface TestAppOptions {
   readonly plan?: string
   readonly settings?: Partial<Settings>
   readonly deps?: Partial<Deps>
+  readonly connectTimeoutMs?: number
+  /** Default: the machine's own. */
+  readonly clock?: Clock
+  /** Says when a record is in the file: by default in the next turn of the loop. */
+  readonly written?: (done: () => void) => void
 }
 
 const SETTINGS: Settings = {
@@ -55,10 +66,12 @@ export function testApp(options: TestAppOptions = {}): TestApp {
   const say = (level: string) => (message: string, fields?: unknown) => void logs.push({ level, message, fields })
   const plan = PLANS.find((found) => found.id === (options.plan ?? 'unlimited'))!
   const keys = keyStore(plan)
-  const upstream = undiciUpstream({ connectTimeoutMs: 5_000 })
+  const clock = options.clock ?? systemClock
+  const upstream = undiciUpstream({ connectTimeoutMs: options.connectTimeoutMs ?? 5_000 })
+  const listeners: Listener[] = []
   const log = { info: say('info'), warn: say('warn'), error: say('error') }
   const deps: Deps = {
-    directory: openDirectory({ find: async (hash) => keys.get(hash) ?? null, clock: systemClock, log }),
+    directory: openDirectory({ find: async (hash) => keys.get(hash) ?? null, clock, log }),
     credentials: { of: (provider) => accountOf(provider, options.upstreamUrl) },
     kv: memoryKv(),
     upstream,
@@ -67,7 +80,8 @@ export function testApp(options: TestAppOptions = {}): TestApp {
         records.push(record)
         prices.push(price)
         for (const waiter of waiting) if (waiter.count === records.length) waiter.resolve(record)
-        setImmediate(written)
+        if (options.written === undefined) setImmediate(written)
+        else options.written(written)
       },
       drained: async () => {},
     },
@@ -78,17 +92,18 @@ export function testApp(options: TestAppOptions = {}): TestApp {
       },
     },
     health: { database: async () => {}, journal: () => 'ok' },
-    clock: systemClock,
+    clock,
     random: systemRandom(),
     log,
     settings: { ...SETTINGS, ...options.settings },
     prices: createPrices(),
-    providerOf,
+    providerOf: providersWith(createSandbox({ now: clock.now, paceMs: 0, slowMs: 1 })),
     assets: () => null,
     ...options.deps,
   }
+  const app = createApp(deps)
   return {
-    ...createApp(deps),
+    ...app,
     deps,
     records,
     prices,
@@ -97,7 +112,15 @@ export function testApp(options: TestAppOptions = {}): TestApp {
       if (records.length >= count) return Promise.resolve(records[count - 1]!)
       return new Promise((resolve) => waiting.push({ count, resolve }))
     },
-    close: () => upstream.close(),
+    async listen() {
+      const listener = await listen(app.handle, { host: '127.0.0.1', port: 0 })
+      listeners.push(listener)
+      return { ...listener, port: Number(new URL(listener.url).port) }
+    },
+    async close() {
+      await Promise.all(listeners.map((listener) => listener.close(0)))
+      await upstream.close()
+    },
   }
 }
 

@@ -37,8 +37,7 @@ export function follow(
   const passed: Uint8Array[] = []
   const keep = (bytes: Uint8Array | null) => bytes !== null && passed.push(bytes)
   for (const piece of pieces) {
-    // A copy: the tap may keep what it is given, and a fixture is read once for many.
-    keep(tap.push(Uint8Array.from(piece)))
+    keep(tap.push(piece))
     if (tap.done || tap.failure !== null) break
   }
   if (!tap.done && tap.failure === null) keep(tap.end())
@@ -88,5 +87,5 @@ export function chunksOf(byteText: string): unknown[] {
 /** Nothing but the additions' comments: what is known late where no chunk can carry it. */
 export function lateWords(byteText: string): Record<string, unknown>[] {
   const text = Buffer.from(byteText, 'latin1').toString()
-  return Array.from(text.matchAll(/^: watchllm (.*)$/gm), (found) => JSON.parse(found[1]!))
+  return Array.from(text.matchAll(/^: watchllm ([^\n]*)$/gm), (found) => JSON.parse(found[1]!))
 }

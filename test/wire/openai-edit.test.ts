@@ -154,6 +154,18 @@ describe('edit() for a provider that can not be asked for usage', () => {
   })
 })
 
+describe('edit() for a provider that only gives vectors as floats', () => {
+  it.each([
+    ['{"model":"m","encoding_format":"base64","input":"Hi"}', '{"model":"p/m","input":"Hi"}'],
+    ['{"encoding_format":"float","model":"m","input":"Hi"}', '{"model":"p/m","input":"Hi"}'],
+    ['{"input":"Hi","model":"m" , "encoding_format" : "base64" }', '{"input":"Hi","model":"p/m" }'],
+    ['{"model":"m","input":"Hi"}', '{"model":"p/m","input":"Hi"}'],
+  ])('leaves encoding_format out, which the answer is mended for: %s', (text, expected) => {
+    const ask = openaiEmbeddings.readAsk(bytesOf(text))
+    expect(textOf(openaiEmbeddings.edit(ask, { model: 'p/m', askUsage: false, plainVectors: true }))).toBe(expected)
+  })
+})
+
 describe('readAsk()', () => {
   it('reads the head of a request and passes over the rest', () => {
     const body = {

@@ -72,14 +72,6 @@ describe('SseFramer', () => {
     expect(new SseFramer().push(chunk)).toBe(chunk)
   })
 
-  it('keeps what it holds when the memory of a chunk is used again', () => {
-    const framer = new SseFramer()
-    const chunk = bytesOf('data: held')
-    framer.push(chunk)
-    chunk.fill(0)
-    expect(Buffer.from(framer.push(bytesOf('\n\n'))!).toString()).toBe('data: held\n\n')
-  })
-
   it('does not write into what it has handed on', () => {
     const framer = new SseFramer()
     framer.push(bytesOf('data: 1'))
@@ -97,7 +89,7 @@ describe('SseFramer', () => {
 
     const other = new SseFramer()
     for (let held = 0; held < MAX_FRAME_BYTES; held += piece.length) other.push(piece)
-    expect(other.push(bytesOf('\n\n'))).toHaveLength(0 + MAX_FRAME_BYTES + 2)
+    expect(other.push(bytesOf('\n\n'))).toHaveLength(MAX_FRAME_BYTES + 2)
     expect(other.push(bytesOf('data: 1\n\n'))).toHaveLength(9)
   })
 

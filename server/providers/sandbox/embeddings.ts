@@ -1,7 +1,7 @@
 import { invalidValue, type Json, missing, readNumber, wrongType } from './check.ts'
 import { sandboxModel } from './model.ts'
 import { Dice, hashOf } from './random.ts'
-import { jsonReply, Refusal, type Reply } from './reply.ts'
+import { jsonPiecesReply, Refusal, type Reply } from './reply.ts'
 import { countTokens } from './tokens.ts'
 
 const CONTEXT_TOKENS = 8_192
@@ -30,16 +30,25 @@ export function answerEmbeddings(body: Json, seed: number): Reply {
   const format = body.encoding_format ?? 'float'
   if (!FORMATS.includes(String(format))) throw invalidValue('encoding_format', format, FORMATS)
   const inputs = readInputs(body)
-  const data = inputs.map((input, index) => {
-    const vector = vectorOf(input.units, full, asked ?? full)
-    return { object: 'embedding', index, embedding: format === 'base64' ? base64Of(vector) : [...vector] }
-  })
   const tokens = inputs.reduce((sum, input) => sum + input.tokens, 0)
-  return jsonReply(
-    200,
-    { object: 'list', data, model: name, usage: { prompt_tokens: tokens, total_tokens: tokens } },
+  const usage = { prompt_tokens: tokens, total_tokens: tokens }
+  const write = (input: Input) => {
+    const vector = vectorOf(input.units, full, asked ?? full)
+    return format === 'base64' ? base64Of(vector) : [...vector]
+  }
+  return jsonPiecesReply(
+    pieces(inputs, write, `"model":${JSON.stringify(name)},"usage":${JSON.stringify(usage)}`),
     seed,
   )
+}
+
+/** The answer's JSON, one vector at a time: thousands of them at once would hold up everyone else. */
+function* pieces(inputs: readonly Input[], write: (input: Input) => unknown, rest: string): Generator<string> {
+  for (const [index, input] of inputs.entries()) {
+    const item = JSON.stringify({ object: 'embedding', index, embedding: write(input) })
+    const before = index === 0 ? '{"object":"list","data":[' : ','
+    yield before + item + (index === inputs.length - 1 ? `],${rest}}\n` : '')
+  }
 }
 
 /**

@@ -1,10 +1,12 @@
-import { clearImmediate, setImmediate } from 'node:timers'
 import type { UpstreamExchange, UpstreamHandler } from '../../upstream.ts'
 import type { Answer } from './answer.ts'
+
+export type StartTimer = (afterMs: number, callback: () => void) => { cancel(): void }
 
 export interface Pace {
   readonly paceMs: number
   readonly slowMs: number
+  readonly timer: StartTimer | null
 }
 
 /** Chunks that are sent in one turn when there is no pace: the process must get to other work in between. */
@@ -81,11 +83,7 @@ export class Exchange implements UpstreamExchange {
       }
       if (this.#leftBeforeCut-- === 0) return this.#fail('network', 'The sandbox cut the connection, as asked')
       const next = this.#chunks!.next()
-      if (next.done === true) {
-        this.#finish()
-        this.#handler.onEnd()
-        return
-      }
+      if (next.done === true) return this.#finish(() => this.#handler.onEnd())
       this.#handler.onData(next.value)
       if (this.#over) return
       if (reply.paced && waitMs > 0) return this.#after(waitMs, () => this.#send())
@@ -94,22 +92,25 @@ export class Exchange implements UpstreamExchange {
   }
 
   #fail(kind: 'connect' | 'network' | 'protocol', message: string): void {
-    this.#finish()
-    this.#handler.onError({ kind, message })
+    this.#finish(() => this.#handler.onError({ kind, message }))
   }
 
-  #finish(): void {
+  #finish(report: () => void = () => {}): void {
     if (this.#over) return
     this.#over = true
     this.#cancel()
     this.#chunks = null
-    this.#ended()
+    try {
+      report()
+    } finally {
+      this.#ended()
+    }
   }
 
   #after(waitMs: number, step: () => void): void {
-    if (waitMs > 0) {
-      const timer = setTimeout(step, waitMs)
-      this.#cancel = () => clearTimeout(timer)
+    if (waitMs > 0 && this.#pace.timer !== null) {
+      const timer = this.#pace.timer(waitMs, step)
+      this.#cancel = () => timer.cancel()
     } else {
       const turn = setImmediate(step)
       this.#cancel = () => clearImmediate(turn)

@@ -37,6 +37,15 @@ export function jsonReply(status: number, body: object, seed: number): Reply {
   return { status, headers: headersOf('application/json', seed), chunks: [bytes], paced: false }
 }
 
+/** As `jsonReply`, for a body that is written piece by piece while it is sent. */
+export function jsonPiecesReply(pieces: Iterable<string>, seed: number): Reply {
+  return { status: 200, headers: headersOf('application/json', seed), chunks: encoded(pieces), paced: false }
+}
+
+function* encoded(pieces: Iterable<string>): Generator<Uint8Array> {
+  for (const piece of pieces) yield encoder.encode(piece)
+}
+
 /** An SSE stream of JSON events, closed by `[DONE]`. */
 export function streamReply(events: Iterable<object>, seed: number): Reply {
   return {

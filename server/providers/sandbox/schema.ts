@@ -115,7 +115,8 @@ class Filler {
   #array(schema: Json, name: string, depth: number): unknown[] {
     const prefix = Array.isArray(schema.prefixItems) ? schema.prefixItems : []
     const least = typeof schema.minItems === 'number' ? schema.minItems : 0
-    const most = typeof schema.maxItems === 'number' ? schema.maxItems : Math.max(least, prefix.length, 3)
+    const usual = schema.items === false ? prefix.length : Math.max(least, prefix.length, 3)
+    const most = typeof schema.maxItems === 'number' ? Math.min(schema.maxItems, Math.max(usual, least)) : usual
     const wanted = depth < SHALLOW ? this.#dice.int(Math.max(least, Math.min(1, most)), Math.max(least, most)) : least
     const single = name.replace(/ies$/, 'y').replace(/s$/, '')
     const items: unknown[] = prefix.slice(0, most).map((part) => this.fill(part, single, depth + 1))

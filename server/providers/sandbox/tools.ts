@@ -29,7 +29,7 @@ interface Tool {
 const NAME = /^[a-zA-Z0-9_-]{1,64}$/
 /** How much of a text is looked at to choose a tool. */
 const READ_CHARS = 10_000
-const SEVERAL = /\b(both|each|several|parallel|multiple|two|every)\b/i
+const SEVERAL = /\b(both|each|several|in parallel|multiple)\b/i
 
 /** Which tools to call, with arguments that satisfy their schemas. @throws Refusal for tools that OpenAI would refuse. */
 export function planTools(body: Json, prompt: Prompt, dice: Dice): ToolPlan {
