@@ -65,7 +65,11 @@ class FetchIncoming implements Incoming, OpenCall {
 
   onGone(callback: () => void): void {
     if (this.#isGone) return callback()
-    if (this.#gone.push(callback) === 1) this.#request.signal.addEventListener('abort', () => this.leave())
+    if (this.#gone.push(callback) > 1) return
+    const { signal } = this.#request
+    // Who left while its key was looked up is no event any more.
+    if (signal.aborted) this.leave()
+    else signal.addEventListener('abort', () => this.leave())
   }
 
   /** The caller went away. On Deno this is also heard after a success; whoever has answered by then ignores it. */

@@ -5,6 +5,8 @@ import type { Call, Ending, Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import type { Additions } from '../wire/wire.ts'
 
+const MAX_ID = 256
+
 const settledCalls = new WeakSet<object>()
 
 /**
@@ -45,8 +47,8 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
     attempts: target === undefined ? 0 : 1,
     route: target?.rule ?? null,
     adapted: null,
-    upstreamId: call.timing?.upstreamId ?? null,
-    clientRequestId: call.incoming.header('x-request-id'),
+    upstreamId: short(call.timing?.upstreamId ?? null),
+    clientRequestId: short(call.incoming.header('x-request-id')),
     endUser: call.ask?.endUser ?? null,
     metadata: call.options?.metadata ?? null,
   }
@@ -57,6 +59,11 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
 export function record(settled: Settled, deps: Deps, written: () => void): void {
   if (settled.record.keyId === '') return written()
   deps.journal.append(settled.record, settled.price, written)
+}
+
+/** Names that others gave: kept as far as they can be of use. */
+function short(id: string | null): string | null {
+  return id !== null && id.length > MAX_ID ? id.slice(0, MAX_ID) : id
 }
 
 function additionsOf(call: CallRecord, nanoPerToken: number): Additions {

@@ -51,7 +51,11 @@ class Relay implements StreamReader {
 
   onEnd(): void {
     if (this.#over) return
-    this.#pass(this.#tap.end())
+    try {
+      this.#pass(this.#tap.end())
+    } catch (error) {
+      return this.#fail(nonsense(this.#provider, (error as Error).message))
+    }
     this.#look()
     if (this.#over) return
     if (this.#tap.finished) this.#complete()

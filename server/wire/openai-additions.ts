@@ -80,7 +80,7 @@ export function bodyAdditions(a: Additions): ByteText {
   return (
     `"x-WatchLLM-cached":${a.cached},"x-WatchLLM-cost-usd":${cost},"x-WatchLLM-latency-ms":${a.latencyMs},` +
     `"watchllm":{"provider":${quote(a.provider)},"model_used":${quote(a.modelUsed)},` +
-    `"routing_rule":${quote(a.route)},"cost_usd":${cost},"cached":${a.cached}}`
+    `"security_passed":null,"routing_rule":${quote(a.route)},"cost_usd":${cost},"cached":${a.cached}}`
   )
 }
 

@@ -23,9 +23,11 @@ export const openaiEmbeddings: Wire = {
 
   readAnswer(bytes, ask) {
     const mended = mend(bytes, ask)
-    return readOpenaiAnswer(mended, 'data', () =>
+    const answer = readOpenaiAnswer(mended, 'data', () =>
       estimated(estimateTokens(readMember(ask.body, ask.members, 'input')), 0),
     )
+    // The contract's additions are for texts: vectors go out as OpenAI's own, and their headers say the rest.
+    return { ...answer, withAdditions: () => answer.withAdditions(null) }
   },
 
   tap() {

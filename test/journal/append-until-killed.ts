@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { appendFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { openJournal, type Sink } from '../../server/journal.ts'
@@ -17,10 +18,23 @@ const away: Sink = async () => {
   throw new Error('connection refused')
 }
 
+/** Straight into the pipe, however full it is: nothing of it waits in this process when it dies. */
+function tell(id: string): void {
+  let rest = Buffer.from(`${id}\n`)
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+    }
+  }
+}
+
+const log = memoryLog()
 const journal = await openJournal({
   folder,
   sink: sinkName === 'slow' ? slow : away,
-  log: memoryLog(),
+  log,
   clock: systemClock,
   fsync: 'interval',
   segmentBytes: 200_000,
@@ -32,9 +46,9 @@ const cost = price('price_1')
 for (let n = 0; until === 'killed' || n < 2_000; ) {
   for (let i = 0; i < 8; i++, n++) {
     const record = call(n)
-    // Straight into the pipe: nothing of it waits in this process when it dies.
-    journal.append(record, cost, () => void writeSync(1, `${record.id}\n`))
+    journal.append(record, cost, () => tell(record.id))
   }
   await new Promise<void>((resolve) => setImmediate(resolve))
 }
 await journal.close(50)
+if (log.count('error', '') > 0) throw new Error(JSON.stringify(log.lines))

@@ -74,7 +74,10 @@ describe('A full disk', () => {
   })
 
   it('right after a new file was begun does not mix up the two', async () => {
-    const { disk, books, append, clock, journal } = await rig({ segmentBytes: 1_000 })
+    const { disk, books, clock, journal } = await rig({ segmentBytes: 1_000 })
+    function append(from: number, to: number): void {
+      for (let n = from; n < to; n++) journal.append(call(n, { priceId: null }), null, () => {})
+    }
     books.failure = new Error('away')
     append(0, 3)
     await turns(1)

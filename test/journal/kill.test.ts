@@ -46,7 +46,6 @@ async function recover(folder: string): Promise<{ stored: string[]; log: ReturnT
 describe('After kill -9 in the middle of writing', () => {
   it.each([
     ['away', 3_000],
-    ['away', 3_777],
     ['slow', 5_000],
   ])(
     'every call that was told as written is in the database, once, in order (sink %s, %i calls)',
