@@ -51,7 +51,7 @@ function compile(): (incoming: Incoming) => Found {
     if (tidied !== undefined) return tidied
     const under = open.find((route) => route.method === method && path.startsWith(route.prefix))
     if (under !== undefined) return { endpoint: under.endpoint, id: decode(path.slice(under.prefix.length)) }
-    if (method === 'GET' && !path.startsWith('/v1/')) return { endpoint: consolePage, id: '' }
+    if (method === 'GET' && !path.startsWith('/v1/')) return { endpoint: consolePage, id: path }
     throw unrouted(incoming, exact)
   }
 }

@@ -35,7 +35,7 @@ export type Env = Readonly<Record<string, string | undefined>>
 /** A variable that stops the start: its message is one line that names it and says what is accepted. */
 export class ConfigError extends Error {
   constructor(variable: string, accepted: string) {
-    super(`${variable} ${accepted}`)
+    super(`${variable} ${accepted}`.replace(/\s+/g, ' '))
     this.name = 'ConfigError'
   }
 }
@@ -64,7 +64,10 @@ export function environment(): Env {
 export function readConfig(env: Env, providers: Iterable<Provider>): Config {
   const plans = readPlans(env)
   const databaseUrl = readUrl(env, 'DATABASE_URL', ['postgres:', 'postgresql:'])
-  const secrets = (set(env, 'WATCHLLM_SECRET') ?? '').split(',').filter((secret) => secret !== '')
+  const secrets = (set(env, 'WATCHLLM_SECRET') ?? '')
+    .split(',')
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== '')
   if (secrets.some((secret) => secret.length < 16)) {
     throw new ConfigError('WATCHLLM_SECRET', 'must be at least 16 characters; several are separated by commas')
   }
@@ -147,6 +150,7 @@ function readPlans(env: Env): readonly Plan[] {
   const parsed = z.array(planSchema).safeParse(given)
   if (!parsed.success) throw new ConfigError('WATCHLLM_PLANS', `must name a JSON list of plans: ${issue(parsed.error)}`)
   const own = new Set(parsed.data.map((plan) => plan.id))
+  if (own.size < parsed.data.length) throw new ConfigError('WATCHLLM_PLANS', 'must name each plan once')
   return [...PLANS.filter((plan) => !own.has(plan.id)), ...parsed.data]
 }
 
@@ -183,6 +187,9 @@ function readAccounts(env: Env, providers: Iterable<Provider>): Map<string, Acco
       throw new ConfigError(provider.keyVariable, 'must be visible ASCII characters without spaces')
     }
     const url = new URL(base)
+    if (url.username + url.password !== '' || url.search !== '' || url.hash !== '') {
+      throw new ConfigError(provider.baseUrlVariable, 'must be a URL without user, query and fragment')
+    }
     accounts.set(provider.id, { apiKey, origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') })
   }
   return accounts

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { ConfigError, FolderLockedError, type Running, start } from './main.ts'
+import { type Running, start } from './main.ts'
 
 /** The command: starts the gateway, says where it is, and stops it in order on SIGTERM and SIGINT. */
 async function main(): Promise<void> {
@@ -12,7 +12,10 @@ async function main(): Promise<void> {
       stopping = true
       running.close().then(
         () => process.exit(0),
-        (error: unknown) => fail(error),
+        (error: unknown) => {
+          console.error(error)
+          process.exit(1)
+        },
       )
     })
   }
@@ -20,29 +23,40 @@ async function main(): Promise<void> {
   announce(running)
 }
 
+/** In one write: whoever reads it has all of it. */
 function announce({ url, firstTestKey }: Running): void {
-  console.log(`WatchLLM is ready at ${url}`)
-  if (firstTestKey === null) return
-  console.log(`
+  const firstSteps = `
 This test key is shown this once: ${firstTestKey}
 It is answered by the sandbox, free and without any provider account. Try it:
 
 curl ${url}/v1/chat/completions \\
   -H "Authorization: Bearer ${firstTestKey}" -H "Content-Type: application/json" \\
   -d '{"model":"gpt-4o","messages":[{"role":"user","content":"Hello!"}]}'
-`)
+`
+  console.log(`WatchLLM is ready at ${url}${firstTestKey === null ? '' : `\n${firstSteps}`}`)
 }
 
 /** One clear line for what the operator can mend; the whole error for what only we can. */
-function fail(error: unknown): never {
-  const clear = error instanceof ConfigError || error instanceof FolderLockedError || isAddressError(error)
-  console.error(clear ? `WatchLLM can not start: ${(error as Error).message}` : error)
+function failToStart(error: unknown): never {
+  const reason = reasonFor(error as SystemError)
+  console.error(reason === null ? error : `WatchLLM can not start: ${reason.replaceAll('\n', ' ')}`)
   process.exit(1)
 }
 
-function isAddressError(error: unknown): boolean {
-  const { syscall } = error as { syscall?: unknown }
-  return syscall === 'listen' || syscall === 'getaddrinfo'
+interface SystemError extends Error {
+  readonly syscall?: unknown
+  readonly path?: unknown
 }
 
-main().catch(fail)
+/** Errors of ours whose message says what to do. */
+const CLEAR = new Set(['AddressError', 'ConfigError', 'FolderLockedError', 'NewerSchemaError', 'VaultError'])
+
+function reasonFor({ name, message, syscall, path }: SystemError): string | null {
+  if (CLEAR.has(name)) return message
+  if (name === 'PostgresError' || syscall === 'connect' || syscall === 'getaddrinfo')
+    return `DATABASE_URL can not be used: ${message}`
+  if (typeof path === 'string') return `${message}; set WATCHLLM_DATA_DIR to a folder that this user can write to`
+  return null
+}
+
+main().catch(failToStart)

@@ -16,9 +16,9 @@ const SECURITY = [
 ]
 
 /** `GET /` and the files of the built console. */
-export async function consolePage(incoming: Incoming, deps: Deps): Promise<Reply> {
-  const asset = deps.assets(incoming.path === '/' ? '/index.html' : incoming.path)
-  if (asset === null) throw new GatewayError('not_found', `No route ${incoming.method} ${incoming.path.slice(0, 200)}`)
+export async function consolePage(incoming: Incoming, deps: Deps, path: string): Promise<Reply> {
+  const asset = deps.assets(path === '/' ? '/index.html' : path)
+  if (asset === null) throw new GatewayError('not_found', `No route ${incoming.method} ${path.slice(0, 200)}`)
   const headers = ['content-type', asset.type, 'cache-control', asset.immutable ? YEAR : 'no-cache', ...SECURITY]
-  return { status: 200, headers, body: incoming.method === 'HEAD' ? '' : asset.bytes }
+  return { status: 200, headers, body: asset.bytes }
 }

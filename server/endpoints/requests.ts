@@ -12,14 +12,23 @@ const TOKENS_A_MILLION = 1_000_000
 /** `GET /v1/requests/{id}`: the receipt of one call of the key's own project, there as soon as its answer is. */
 export async function request(incoming: Incoming, deps: Deps, id: string): Promise<Reply> {
   const { projectId } = await principalOf(incoming, deps)
-  const receipt = (await deps.receipts.find(projectId, id)) ?? (await findLate(deps, projectId, id))
+  const receipt = await find(deps, projectId, id).catch(away)
   if (receipt === null) throw new GatewayError('not_found', `No call ${id.slice(0, 64)} in this project`)
   return json(deps, face(receipt))
 }
 
-async function findLate(deps: Deps, projectId: string, id: string): Promise<Receipt | null> {
+async function find(deps: Deps, projectId: string, id: string): Promise<Receipt | null> {
+  const stored = await deps.receipts.find(projectId, id)
+  if (stored !== null) return stored
   await deps.journal.drained(DRAIN_MS)
   return deps.receipts.find(projectId, id)
+}
+
+function away(cause: unknown): never {
+  throw new GatewayError('service_unavailable', 'Receipts can not be read right now; try again shortly', {
+    retryAfter: 2,
+    cause,
+  })
 }
 
 function face({ call, price }: Receipt): Record<string, unknown> {

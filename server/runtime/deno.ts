@@ -1,5 +1,6 @@
 import { fetchFace, type OpenCall } from '../fetch.ts'
 import type { Handle, Listener, ListenOptions } from '../http.ts'
+import { serveOn } from './address.ts'
 
 /** The part of Deno's server that we use. */
 interface DenoServer {
@@ -21,12 +22,14 @@ interface DenoRuntime {
 /** What is left to answers that were broken off, so that their callers hear of it. */
 const GRACE_MS = 500
 
-/** Serves over Deno.serve. @throws when the address can't be used */
+/** Serves over Deno.serve. @throws AddressError */
 export async function listen(handle: Handle, options: ListenOptions): Promise<Listener> {
   const { Deno } = globalThis as unknown as { Deno: DenoRuntime }
   const open = new Set<OpenCall>()
   const handler = fetchFace<CallInfo>(handle, { addressOf: (_, info) => info.remoteAddr.hostname ?? null, open })
-  const server = Deno.serve({ hostname: options.host, port: options.port, onListen() {} }, handler)
+  const server = serveOn(options, () =>
+    Deno.serve({ hostname: options.host, port: options.port, onListen() {} }, handler),
+  )
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return {
     url: `http://${host}:${server.addr.port}`,

@@ -10,6 +10,7 @@ import {
   type Reply,
   type Sink,
 } from '../http.ts'
+import { AddressError } from './address.ts'
 
 /** Longer than the idle time of the usual load balancers, so that it's never us who close first. */
 const KEEP_ALIVE_MS = 75_000
@@ -19,19 +20,26 @@ const HIGH_WATER_BYTES = 64 * 1024
 const LINGER_BYTES = 64 * 1024 * 1024
 const LINGER_QUIET_MS = 1000
 
-/** Serves over node:http. @throws when the address can't be used */
+/** Serves over node:http. @throws AddressError */
 export async function listen(handle: Handle, options: ListenOptions): Promise<Listener> {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true, highWaterMark: HIGH_WATER_BYTES })
   let closing = false
+  let open = 0
+  let whenIdle: (() => void) | null = null
+  const onClose = () => {
+    open--
+    if (open === 0) whenIdle?.()
+  }
   server.on('request', (request, response) => {
     if (closing) response.shouldKeepAlive = false
-    const incoming = new NodeIncoming(request, response)
+    open++
+    const incoming = new NodeIncoming(request, response, onClose)
     handle(incoming)
       .then((reply) => send(reply, response, incoming))
       .catch(() => response.destroy())
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => reject(new AddressError(options, error)))
     server.listen(options.port, options.host, resolve)
   })
   const { port } = server.address() as AddressInfo
@@ -47,6 +55,9 @@ export async function listen(handle: Handle, options: ListenOptions): Promise<Li
       await closed
       clearInterval(idle)
       clearTimeout(late)
+      // Connections that were cut are closed before their calls hear of it, and each of these leaves a record.
+      if (open > 0) await new Promise<void>((resolve) => (whenIdle = resolve))
+      await new Promise((resolve) => setImmediate(resolve))
     },
   }
 }
@@ -58,13 +69,15 @@ class NodeIncoming implements Incoming {
   readonly #request: IncomingMessage
   #gone: (() => void)[] | null = []
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  /** @param onClose is called once, when the caller has all of its answer or is gone and everybody knows it. */
+  constructor(request: IncomingMessage, response: ServerResponse, onClose: () => void) {
     this.#request = request
     response.on('close', () => {
       if (!response.writableFinished) this.#leave()
+      onClose()
     })
     this.method = request.method!
-    const url = request.url!
+    const url = originForm(request.url!)
     const mark = url.indexOf('?')
     this.path = mark < 0 ? url : url.slice(0, mark)
     this.query = mark < 0 ? '' : url.slice(mark + 1)
@@ -108,6 +121,13 @@ class NodeIncoming implements Incoming {
     this.#gone = null
     for (const callback of callbacks) callback()
   }
+}
+
+/** What an HTTP/1.1 server must understand as well: a target that names its host, as it is sent to proxies. */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target
+  const slash = target.indexOf('/', target.indexOf('//') + 2)
+  return slash < 0 ? '/' : target.slice(slash)
 }
 
 function send(reply: Reply, response: ServerResponse, incoming: NodeIncoming): void {

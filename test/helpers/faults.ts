@@ -6,6 +6,7 @@ import {
   gzipBomb,
   hang,
   html,
+  huge,
   json,
   openaiFailure,
   redirect,
@@ -98,6 +99,12 @@ const REFUSALS: readonly Fault[] = [
   { name: 'a redirect', plan: () => redirect('http://127.0.0.1:9/steal', 307), ...BAD },
   { name: 'a refusal of 1 MB', plan: () => refusal(500, { message: 'a'.repeat(1_000_000) }), ...BAD },
   {
+    name: 'a refusal without end',
+    plan: () => huge(256 * 1024 * 1024, { status: 500 }),
+    ...BAD,
+    ended: 'aborted',
+  },
+  {
     name: 'a refusal that repeats keys',
     plan: () => refusal(400, { message: 'Key sk-provider-secret-0123456789 of org-of-the-operator is bad' }),
     status: 400,
@@ -135,6 +142,16 @@ const BROKEN: readonly Fault[] = [
   },
   { name: '204 without a body', plan: () => answer({ status: 204 }), ...BAD },
   { name: '200 without a body or a type', plan: () => answer({}), ...BAD },
+  {
+    name: 'an encoding named constructor',
+    plan: () => json(BODY, { headers: { 'content-encoding': 'constructor' } }),
+    ...BAD,
+  },
+  {
+    name: 'an encoding named __proto__',
+    plan: () => json(BODY, { headers: { 'content-encoding': '__proto__' } }),
+    ...BAD,
+  },
   { name: 'an encoding nobody knows', plan: () => json(BODY, { headers: { 'content-encoding': 'zstd' } }), ...BAD },
 ]
 

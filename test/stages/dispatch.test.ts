@@ -1,9 +1,10 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HELLO, PROJECT_KEY, PROVIDER_KEY, post, type TestApp, testApp } from '../helpers/app.ts'
 import { type RecordedRequest, type ScriptedUpstream, startUpstream } from '../helpers/upstream.ts'
-import { json } from '../helpers/upstream-answers.ts'
+import { json, openaiFailure } from '../helpers/upstream-answers.ts'
 import { openaiProvider } from '../helpers/upstream-openai.ts'
-import { answer } from '../helpers/upstream-plan.ts'
+import { answer, gate } from '../helpers/upstream-plan.ts'
 
 let upstream: ScriptedUpstream
 let app: TestApp
@@ -125,13 +126,41 @@ describe('what goes to the provider', () => {
   })
 })
 
+describe('an answer that comes packed although nobody asked for it', () => {
+  const body = '{"choices":[{"message":{"content":"Hi \u{1F600}"}}],"usage":{"prompt_tokens":3,"completion_tokens":2}}'
+  it.each([
+    ['gzip', gzipSync(body)],
+    ['GZIP', gzipSync(body)],
+    ['x-gzip', gzipSync(body)],
+    ['deflate', deflateSync(body)],
+    ['br', brotliCompressSync(body)],
+    ['identity', Buffer.from(body)],
+  ])('is unpacked and metered: %s', async (encoding, bytes) => {
+    upstream.script(json(bytes, { headers: { 'content-encoding': encoding }, split: [1, 9, 30] }))
+    const response = await app.fetch(post(CHAT, HELLO, { 'x-watchllm-body': 'off' }))
+    expect([response.status, await response.text()]).toEqual([200, body])
+    expect(response.headers.get('content-encoding')).toBeNull()
+    expect(app.records).toMatchObject([{ usage: { input: 3, output: 2 }, usageSource: 'provider' }])
+  })
+})
+
+it('a refusal that comes while the body is still under way is heard at once', async () => {
+  const holdBody = gate()
+  upstream.script(openaiFailure(413), { early: true, holdBody })
+  const content = 'a'.repeat(16 * 1024 * 1024)
+  const response = await app.fetch(post(CHAT, { ...HELLO, messages: [{ role: 'user', content }] }))
+  expect([response.status, (await response.json()).error.code]).toEqual([413, 'request_too_large'])
+  expect(app.records).toMatchObject([{ status: 413, outcome: 'error' }])
+  holdBody.open()
+})
+
 describe('1xx answers', () => {
-  it('before the real one mean nothing', async () => {
-    const body = { choices: [{ message: { content: 'Hi' } }], usage: { prompt_tokens: 1, completion_tokens: 1 } }
-    upstream.script(json(body, { interim: [102, 103, 103] }))
-    const response = await app.fetch(post(CHAT, HELLO))
-    expect([response.status, (await response.json()).choices]).toEqual([200, body.choices])
+  it.each([false, true])('before the real one mean nothing, stream: %s', async (stream) => {
+    upstream.script(openaiProvider({ answer: { interim: [102, 103, 103] } }))
+    const response = await app.fetch(post(CHAT, { ...HELLO, stream }))
+    expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('provider')])
     expect(response.headers.get('x-interim')).toBeNull()
+    expect(app.records).toMatchObject([{ outcome: 'done', usageSource: 'provider' }])
   })
 })
 

@@ -113,6 +113,8 @@ describe('a provider that answers far too much', () => {
   it.each(HEAVY_FAULTS)('$name: $status $code', async (fault) => {
     upstream.script(fault.plan(gate()))
     await expectRefusal(fault, await send(chat), chat)
+    // It was not unpacked to its end.
+    expect(JSON.stringify(app.logs)).toContain('larger than 67108864 bytes')
   })
 
   it('256 MB of JSON: 502, and it is stopped long before the end', async () => {

@@ -130,6 +130,14 @@ it('calls on one connection are answered in order, also when they come at once',
   expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 404', 'HTTP/1.1 200'])
 })
 
+it.each(['http://gateway.test/livez', 'HTTP://gateway.test//livez?x=/y'])(
+  'a target that names its host: %s',
+  async (target) => {
+    await client.send(rawHead('GET', target))
+    expect(await client.until('"ok"')).toMatch(/^HTTP\/1\.1 200 /)
+  },
+)
+
 it('a caller of HTTP/1.0 gets whole answers and streams, ended by the end of the connection', async () => {
   const body = JSON.stringify({ ...HELLO, stream: true })
   await client.send(rawPost(CHAT, body, KEY).replace('HTTP/1.1', 'HTTP/1.0'))

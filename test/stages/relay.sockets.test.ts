@@ -95,6 +95,23 @@ describe('a caller who reads slowly', () => {
   })
 })
 
+it('streams on one connection come in order, whole, also when they are asked for at once', async () => {
+  const { plan } = flood(32)
+  upstream.script(plan)
+  const client = await rawClient((await app.listen()).port)
+  const one = rawPost(CHAT, JSON.stringify(STREAM), KEY)
+  const last = rawPost(CHAT, JSON.stringify(STREAM), { ...KEY, connection: 'close' })
+  await client.send(one + one + last)
+  await client.closed
+  const answers = client.text.split('HTTP/1.1 200 OK').slice(1)
+  expect(answers).toHaveLength(3)
+  for (const answer of answers) {
+    expect(answer.length).toBeGreaterThan(32 * FRAME.length)
+    expect(answer).toMatch(/data: \[DONE\]\n\n\r\n0\r\n\r\n$/)
+  }
+  expect(app.records.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'done'])
+})
+
 it('a slow caller is not taken for a provider that stalls', async () => {
   const { plan, made } = flood(320)
   upstream.script(plan)

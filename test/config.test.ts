@@ -1,0 +1,226 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PLANS } from '../db/model/plans.ts'
+import { type Config, ConfigError, type Env, readConfig } from '../server/config.ts'
+import { PROVIDERS } from '../server/providers/index.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'watchllm-config-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const read = (env: Env = {}): Config => readConfig(env, PROVIDERS.values())
+
+function file(name: string, content: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+/** The one line that a bad environment gets. */
+function refusal(env: Env): string {
+  try {
+    read(env)
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as Error).message
+  }
+  throw new Error(`Accepted: ${JSON.stringify(env)}`)
+}
+
+const SECRET = 'sec-ret-value-0123456789'
+
+describe('without any variable', () => {
+  it('everything has the default of the contract', () => {
+    expect(read()).toEqual({
+      host: '127.0.0.1',
+      port: 8787,
+      publicUrl: null,
+      dataDir: resolve('data'),
+      databaseUrl: null,
+      secrets: [],
+      bootstrapKey: null,
+      bootstrapPlan: PLANS.find(({ id }) => id === 'free'),
+      plans: PLANS,
+      prices: null,
+      accounts: new Map(),
+      connectTimeoutMs: 5_000,
+      firstByteTimeoutMs: 60_000,
+      idleTimeoutMs: 30_000,
+      totalTimeoutMs: 600_000,
+      maxBodyBytes: 32 * 1024 * 1024,
+      journalFsync: 'interval',
+      unused: [],
+    })
+  })
+
+  it('an empty one, or one of spaces, is none', () => {
+    const names = ['PORT', 'HOST', 'PUBLIC_URL', 'WATCHLLM_DATA_DIR', 'WATCHLLM_SECRET', 'DATABASE_URL', 'REDIS_URL']
+    const more = ['WATCHLLM_BOOTSTRAP_KEY', 'WATCHLLM_BOOTSTRAP_PLAN', 'WATCHLLM_PLANS', 'WATCHLLM_PRICES', 'SMTP_URL']
+    const last = [
+      'OPENAI_API_KEY',
+      'OPENAI_BASE_URL',
+      'OLLAMA_BASE_URL',
+      'WATCHLLM_IDLE_TIMEOUT_MS',
+      'WATCHLLM_MAX_BODY_BYTES',
+    ]
+    const all = [...names, ...more, ...last, 'WATCHLLM_JOURNAL_FSYNC']
+    for (const nothing of ['', '   ', undefined]) {
+      expect(read(Object.fromEntries(all.map((name) => [name, nothing])))).toEqual(read())
+    }
+  })
+})
+
+describe('a good value is taken', () => {
+  const cases: [env: Env, expected: Partial<Config>][] = [
+    [{ PORT: '0' }, { port: 0 }],
+    [{ PORT: ' 65535 ' }, { port: 65_535 }],
+    [{ HOST: '0.0.0.0' }, { host: '0.0.0.0' }],
+    [{ PUBLIC_URL: 'https://gw.example.com' }, { publicUrl: 'https://gw.example.com' }],
+    [{ WATCHLLM_DATA_DIR: '/var/lib/watchllm' }, { dataDir: '/var/lib/watchllm' }],
+    [{ WATCHLLM_SECRET: SECRET }, { secrets: [SECRET] }],
+    [{ WATCHLLM_SECRET: `${SECRET}, ${SECRET}2 ,` }, { secrets: [SECRET, `${SECRET}2`] }],
+    [
+      { DATABASE_URL: 'postgres://u:p@db/x', WATCHLLM_SECRET: SECRET },
+      { databaseUrl: 'postgres://u:p@db/x', secrets: [SECRET] },
+    ],
+    [{ WATCHLLM_BOOTSTRAP_KEY: 'lgw_proj_0123456789abcdef' }, { bootstrapKey: 'lgw_proj_0123456789abcdef' }],
+    [{ WATCHLLM_BOOTSTRAP_PLAN: 'unlimited' }, { bootstrapPlan: PLANS.find(({ id }) => id === 'unlimited')! }],
+    [{ WATCHLLM_CONNECT_TIMEOUT_MS: '1' }, { connectTimeoutMs: 1 }],
+    [{ WATCHLLM_FIRST_BYTE_TIMEOUT_MS: '120000' }, { firstByteTimeoutMs: 120_000 }],
+    [{ WATCHLLM_IDLE_TIMEOUT_MS: '5000' }, { idleTimeoutMs: 5_000 }],
+    [{ WATCHLLM_TOTAL_TIMEOUT_MS: '86400000' }, { totalTimeoutMs: 86_400_000 }],
+    [{ WATCHLLM_MAX_BODY_BYTES: '1024' }, { maxBodyBytes: 1024 }],
+    [{ WATCHLLM_JOURNAL_FSYNC: 'always' }, { journalFsync: 'always' }],
+    [{ REDIS_URL: 'redis://x', STRIPE_SECRET_KEY: 'sk' }, { unused: ['REDIS_URL', 'STRIPE_SECRET_KEY'] }],
+  ]
+  it.each(cases)('%j', (env, expected) => {
+    expect(read(env)).toEqual({ ...read(), ...expected })
+  })
+})
+
+describe('a bad value stops the start with one line that names the variable', () => {
+  const ints = [
+    'PORT',
+    'WATCHLLM_MAX_BODY_BYTES',
+    ...['CONNECT', 'FIRST_BYTE', 'IDLE', 'TOTAL'].map((phase) => `WATCHLLM_${phase}_TIMEOUT_MS`),
+  ]
+  const badInts = ['abc', '-1', '1.5', '1e3', '0x10', '8787 8788', '99999999999', 'NaN', 'Infinity', '٣', '80,81']
+  const cases: [name: string, value: string][] = [
+    ...ints.flatMap((name) => badInts.map((value) => [name, value] as [string, string])),
+    ['PORT', '65536'],
+    ['WATCHLLM_IDLE_TIMEOUT_MS', '0'],
+    ['WATCHLLM_TOTAL_TIMEOUT_MS', '86400001'],
+    ['WATCHLLM_MAX_BODY_BYTES', '1023'],
+    ['PUBLIC_URL', 'gw.example.com'],
+    ['PUBLIC_URL', 'ftp://gw.example.com'],
+    ['PUBLIC_URL', 'https://'],
+    ['DATABASE_URL', 'mysql://u:hunter2@db/x'],
+    ['DATABASE_URL', 'hunter2'],
+    ['WATCHLLM_SECRET', 'short'],
+    ['WATCHLLM_SECRET', `${SECRET},short`],
+    ['WATCHLLM_BOOTSTRAP_KEY', 'sk-hunter2'],
+    ['WATCHLLM_BOOTSTRAP_KEY', 'lgw_test_0123456789abcdef'],
+    ['WATCHLLM_BOOTSTRAP_KEY', 'lgw_proj_hunter2'],
+    ['WATCHLLM_BOOTSTRAP_PLAN', 'gold'],
+    ['WATCHLLM_BOOTSTRAP_PLAN', 'Free'],
+    ['WATCHLLM_JOURNAL_FSYNC', 'never'],
+    ['WATCHLLM_PLANS', '/nowhere/plans.json'],
+    ['WATCHLLM_PRICES', '/nowhere/prices.json'],
+    ['WATCHLLM_PLANS', '/'],
+    ['OPENAI_API_KEY', 'sk-hunter2 '.repeat(2)],
+    ['OPENAI_API_KEY', 'sk-hunter2\nx'],
+    ['OPENAI_API_KEY', 'sk-hünter2'],
+    ['OPENAI_BASE_URL', 'localhost:8080'],
+    ['OPENAI_BASE_URL', 'https://user:hunter2@proxy.example.com/v1'],
+    ['OPENAI_BASE_URL', 'https://proxy.example.com/v1?api-version=2024'],
+    ['OPENAI_BASE_URL', 'https://proxy.example.com/v1#x'],
+    ['OLLAMA_BASE_URL', 'unix:/run/ollama.sock'],
+  ]
+  it.each(cases)('%s=%j', (name, value) => {
+    const env = { OPENAI_API_KEY: 'sk-x', [name]: value }
+    const line = refusal(env)
+    expect(line).toMatch(new RegExp(`^${name} must `))
+    expect(line).not.toMatch(/\n/)
+    expect(line.length).toBeLessThan(300)
+    expect(line).not.toContain('hunter2')
+  })
+
+  it('WATCHLLM_SECRET is needed when DATABASE_URL is set', () => {
+    expect(refusal({ DATABASE_URL: 'postgres://u:hunter2@db/x' })).toMatch(
+      /^WATCHLLM_SECRET must be set when DATABASE_URL/,
+    )
+  })
+
+  const files: [name: string, content: string][] = [
+    ['empty', ''],
+    ['no JSON', '{\n  nonsense\n}'],
+    ['cut off', '[{"id":'],
+    ['an object', '{}'],
+    ['a plan without limits', '[{"id":"x","name":"X"}]'],
+    ['a limit of zero', JSON.stringify([{ ...PLANS[0], requestsPerMinute: 0 }])],
+    ['a limit in words', JSON.stringify([{ ...PLANS[0], requestsPerMinute: 'ten' }])],
+    ['a bad id', JSON.stringify([{ ...PLANS[0], id: 'Über Plan' }])],
+    ['a member nobody knows', JSON.stringify([{ ...PLANS[0], rpm: 5 }])],
+    ['one plan twice', JSON.stringify([PLANS[0], PLANS[0]])],
+  ]
+  it.each(files)('WATCHLLM_PLANS as a file that is %s', (name, content) => {
+    const line = refusal({ WATCHLLM_PLANS: file(`${name}.json`, content) })
+    expect(line).toMatch(/^WATCHLLM_PLANS must /)
+    expect(line).not.toMatch(/\n/)
+  })
+
+  it('WATCHLLM_PRICES as a file that is no JSON', () => {
+    expect(refusal({ WATCHLLM_PRICES: file('prices.txt', 'gpt-4o: 5\n') })).toMatch(/^WATCHLLM_PRICES must .*$/)
+  })
+})
+
+describe('WATCHLLM_PLANS', () => {
+  const own = { id: 'basic', name: 'Basic', requestsPerMinute: 60, requestsPerMonth: null, tokensPerDay: 500_000 }
+
+  it('adds plans to those that are shipped, and replaces those of the same id', () => {
+    const free = { ...own, id: 'free', name: 'Gratis' }
+    const { plans, bootstrapPlan } = read({ WATCHLLM_PLANS: file('plans.json', JSON.stringify([own, free])) })
+    expect(plans.map(({ id }) => id).sort()).toEqual(['agency', 'basic', 'free', 'pro', 'starter', 'unlimited'])
+    expect(bootstrapPlan).toEqual(free)
+  })
+
+  it('can name the plan of the default organization', () => {
+    const env = { WATCHLLM_PLANS: file('plans2.json', JSON.stringify([own])), WATCHLLM_BOOTSTRAP_PLAN: 'basic' }
+    expect(read(env).bootstrapPlan).toEqual(own)
+    expect(refusal({ ...env, WATCHLLM_BOOTSTRAP_PLAN: 'gold' })).toContain('basic')
+  })
+})
+
+describe("providers' accounts", () => {
+  it('are those whose key is set', () => {
+    const { accounts } = read({ OPENAI_API_KEY: ' sk-1 ', GROQ_API_KEY: 'gsk_2' })
+    expect([...accounts]).toEqual([
+      ['openai', { apiKey: 'sk-1', origin: 'https://api.openai.com', basePath: '/v1' }],
+      ['groq', { apiKey: 'gsk_2', origin: 'https://api.groq.com', basePath: '/openai/v1' }],
+    ])
+  })
+
+  it("live where the operator's base URL says, path and port included", () => {
+    const env = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: 'http://10.0.0.5:9000/proxy/v1//' }
+    expect(read(env).accounts.get('openai')).toEqual({
+      apiKey: 'sk-1',
+      origin: 'http://10.0.0.5:9000',
+      basePath: '/proxy/v1',
+    })
+  })
+
+  it('need a key even with a base URL, but for those that never do', () => {
+    const env = { OPENAI_BASE_URL: 'http://10.0.0.5/v1', OLLAMA_BASE_URL: 'http://127.0.0.1:11434/v1' }
+    expect([...read(env).accounts]).toEqual([
+      ['ollama', { apiKey: null, origin: 'http://127.0.0.1:11434', basePath: '/v1' }],
+    ])
+  })
+
+  it('of a provider without a home need its base URL', () => {
+    expect(read({ OLLAMA_API_KEY: 'x' }).accounts.size).toBe(0)
+  })
+})
