@@ -46,8 +46,21 @@ async function whole(call: Answered, given: WholeAnswer, deps: Deps): Promise<Re
   const read = readAnswer(call, given)
   const ending = { outcome: 'done', status: 200, errorCode: null, metered: read } as const
   const settled = settle(call, { ...ending, providerEndedAt: given.endedAt }, deps)!
-  await new Promise<void>((written) => record(settled, deps, written))
+  await recorded(settled, deps)
   return respondWhole(call, settled, read.withAdditions(call.options.additions ? settled.additions : null))
+}
+
+/** @throws GatewayError when the disk takes nothing and memory is full: an answer that nobody could bill is not given */
+async function recorded(settled: Settled, deps: Deps): Promise<void> {
+  try {
+    await new Promise<void>((written) => record(settled, deps, written))
+  } catch (cause) {
+    deps.log.error('A call could not be recorded', { record: settled.record, cause })
+    throw new GatewayError('service_unavailable', 'This call can not be recorded right now; try again shortly', {
+      retryAfter: 5,
+      cause,
+    })
+  }
 }
 
 function readAnswer(call: Answered, given: WholeAnswer): Answer {

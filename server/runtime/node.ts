@@ -34,9 +34,16 @@ export async function listen(handle: Handle, options: ListenOptions): Promise<Li
     if (closing) response.shouldKeepAlive = false
     open++
     const incoming = new NodeIncoming(request, response, onClose)
-    handle(incoming)
-      .then((reply) => send(reply, response, incoming))
-      .catch(() => response.destroy())
+    handle(incoming).then(
+      (reply) => {
+        try {
+          send(reply, response, incoming)
+        } catch {
+          response.destroy()
+        }
+      },
+      () => response.destroy(),
+    )
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new AddressError(options, error)))
@@ -139,7 +146,7 @@ function send(reply: Reply, response: ServerResponse, incoming: NodeIncoming): v
     return body(new NodeSink(response))
   }
   headers.push('content-length', String(body.length))
-  const whole = { status, headers, body }
+  const whole = reply as WholeReply
   // What is quickly refused is answered before node knows that the body's end came with its head.
   if (incoming.method === 'GET' || response.req.complete) end(whole, response)
   else setImmediate(() => (response.req.complete ? end(whole, response) : linger(whole, response)))

@@ -265,11 +265,17 @@ const COMMON_HEADERS = [
   'watchllm',
 ]
 
-const decoders = { gzip: promisify(unzip), deflate: promisify(inflate), br: promisify(brotliDecompress) }
+const unpack = promisify(unzip)
+const DECODERS: ReadonlyMap<string, typeof unpack> = new Map([
+  ['gzip', unpack],
+  ['x-gzip', unpack],
+  ['deflate', promisify(inflate)],
+  ['br', promisify(brotliDecompress)],
+])
 
 /** Providers are asked not to compress; some do it all the same. @throws above MAX_ANSWER_BYTES, so bombs are harmless */
-function decompress(bytes: Uint8Array, encoding: string): Promise<Uint8Array> {
-  const decode = decoders[encoding as keyof typeof decoders]
-  if (decode === undefined) return Promise.reject(new Error('unknown encoding'))
+async function decompress(bytes: Uint8Array, encoding: string): Promise<Uint8Array> {
+  const decode = DECODERS.get(encoding.toLowerCase())
+  if (decode === undefined) throw new Error('unknown encoding')
   return decode(bytes, { maxOutputLength: MAX_ANSWER_BYTES })
 }

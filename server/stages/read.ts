@@ -92,7 +92,8 @@ function readMetadata(text: string | null): string | null {
   const param = 'x-watchllm-metadata'
   if (text.length > MAX_METADATA_BYTES) throw new GatewayError('invalid_request', `${param} exceeds 2 kB`, { param })
   try {
-    const value: unknown = JSON.parse(text)
+    // Header values come byte for character; JSON is UTF-8.
+    const value: unknown = JSON.parse(Buffer.from(text, 'latin1').toString())
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)
   } catch {
     // Falls through to the one error below.

@@ -52,7 +52,8 @@ export class StartFailed extends Error {
   }
 }
 
-const READY = /(?:ready|Listening) at (\S+)$/m
+/** In our words, in Deno's and in Bun's. */
+const READY = /(?:ready at|Listening (?:at|on)|server:) (http:\S+?)\/?$/m
 const children = new Set<ChildProcess>()
 const folders = new Set<string>()
 // A test run that is ended from outside leaves no server behind.
@@ -75,9 +76,19 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
   return launch(commandOf(runtime, program), options)
 }
 
-/** Starts another program of the project, from its sources, that prints where it listens in words like our own. */
-export function runProgram(runtime: RuntimeName, path: string, options: StartOptions = {}): Promise<TestServer> {
-  return launch(commandOf(runtime, path), options)
+/** Starts another program of the project, from its sources, that prints `Listening at` and its URL. */
+export function runProgram(runtime: RuntimeName, path: string): Promise<TestServer> {
+  return launch(commandOf(runtime, path), {})
+}
+
+/** Has the runtime itself serve the fetch handler that main.ts exports; Node has nothing for that but a program. */
+export async function serveHandler(runtime: RuntimeName, options: StartOptions = {}): Promise<TestServer> {
+  const path = runtimePath(runtime)!
+  const deno = [path, 'serve', '--allow-all', '--node-modules-dir=manual', '--host', '127.0.0.1', '--port', '0']
+  if (runtime === 'bun') return launch([path, 'server/main.ts'], options)
+  if (runtime === 'deno') return launch([...deno, 'server/main.ts'], options)
+  const main = (await builtServer()).replace(/watchllm\.js$/, 'main.js')
+  return launch([...commandOf(runtime, 'test/runtime/serve.ts'), main], options)
 }
 
 async function launch([command, ...args]: readonly string[], options: StartOptions): Promise<TestServer> {
@@ -95,7 +106,7 @@ async function launch([command, ...args]: readonly string[], options: StartOptio
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].setEncoding('utf8').on('data', (text: string) => {
         output[stream] += text
-        const found = READY.exec(output.stdout)
+        const found = READY.exec(output.stdout) ?? READY.exec(output.stderr)
         if (found !== null) resolve(found[1]!)
       })
     }
@@ -156,6 +167,7 @@ function environment({ env, upstreamUrl }: StartOptions, dataDir: string): Recor
     PORT: '0',
     // As in start:bun: Bun would let only 256 calls wait for their answers at a time.
     BUN_CONFIG_MAX_HTTP_REQUESTS: '65535',
+    NO_COLOR: '1',
     WATCHLLM_DATA_DIR: dataDir,
     WATCHLLM_BOOTSTRAP_PLAN: 'unlimited',
     WATCHLLM_BOOTSTRAP_KEY: PROJECT_KEY,

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { expect, it } from 'vitest'
 import { ask, chat, eventsOf, get, post, refused, until } from '../helpers/client.ts'
 import { fixture } from '../helpers/fixture.ts'
-import { runProgram, StartFailed } from '../helpers/server.ts'
+import { runProgram, StartFailed, serveHandler } from '../helpers/server.ts'
 import { hang, sse } from '../helpers/upstream-answers.ts'
 import { openaiProvider } from '../helpers/upstream-openai.ts'
 import { gate } from '../helpers/upstream-plan.ts'
@@ -81,5 +81,23 @@ export function lifeChecks(bench: Bench): void {
     expect(await program.exited).toEqual({ code: 0, signal: null })
     expect(program.stdout).toContain('gone')
     expect(program.stdout).toContain('closed')
+  })
+
+  it('a port in use is one clear line', async () => {
+    const { port } = new URL(bench.server.url)
+    const failed = await bench.start({ env: { PORT: port } }).catch((error: unknown) => error)
+    const { exit, stderr } = failed as StartFailed
+    expect(exit.code).toBe(1)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toMatch(new RegExp(`^WatchLLM can not start: .*${port}.*set HOST and PORT`))
+  })
+
+  it('is a fetch handler, for runtimes that listen by themselves', async () => {
+    const served = await serveHandler(bench.runtime, { upstreamUrl: bench.upstream.url })
+    bench.upstream.script(openaiProvider())
+    expect((await get(`${served.url}/health`)).json()).toMatchObject({ status: 'ok' })
+    const streamed = await ask(served.url + CHAT, chat('hi', STREAM))
+    expect(eventsOf(streamed.text).at(-1)).toBe('[DONE]')
+    await served.stop('SIGKILL')
   })
 }

@@ -85,11 +85,17 @@ export function streamChecks(bench: Bench): void {
 
   it('ends a stream that the provider cut with an error event', async () => {
     for (const how of ['close', 'reset'] as const) {
-      bench.upstream.script(sse(fixture('openai-chat/text.sse'), { cut: { at: 900, how } }))
-      const streamed = await ask(url(CHAT), chat('hi', STREAM))
-      const events = eventsOf(streamed.text)
-      expect(events.length).toBeGreaterThan(1)
-      expect(JSON.parse(events.at(-1)!)).toMatchObject({ error: { code: 'provider_error', type: 'api_error' } })
+      const rest = gate()
+      bench.upstream.script(
+        sse(fixture('openai-chat/text.sse'), { stall: { at: 900, gate: rest }, cut: { at: 1000, how } }),
+      )
+      const streamed = await post(url(CHAT), chat('hi', STREAM))
+      const reader = streamed.body!.getReader()
+      let text = Buffer.from((await reader.read()).value!).toString()
+      expect(eventsOf(text)[0]).toContain('"choices"')
+      rest.open()
+      for (let part = await reader.read(); !part.done; part = await reader.read()) text += Buffer.from(part.value)
+      expect(JSON.parse(eventsOf(text).at(-1)!)).toMatchObject({ error: { code: 'provider_error', type: 'api_error' } })
       const receipt = (await get(url(`/v1/requests/${streamed.headers.get('x-request-id')}`))).json()
       expect(receipt).toMatchObject({ outcome: 'cut', error_code: 'provider_error', status: 200 })
     }

@@ -231,7 +231,9 @@ describe('a journal that is full', () => {
   it('refuses a whole answer: nothing unrecorded is given away', async () => {
     const response = await app.fetch(post(CHAT, HELLO))
     const text = await response.text()
-    expect(response.status).toBeGreaterThanOrEqual(500)
+    expect(response.status).toBe(503)
+    expect(response.headers.get('retry-after')).toBe('5')
+    expect(JSON.parse(text).error.code).toBe('service_unavailable')
     expect(text).not.toMatch(/journal|Hello from/)
     expect(appended).toBe(1)
   })

@@ -237,6 +237,13 @@ describe('the size of a body', () => {
 })
 
 describe('x-watchllm-metadata', () => {
+  it('keeps text beyond ASCII, which headers carry as UTF-8 bytes', async () => {
+    const name = { user: 'Zoë', place: '北京' }
+    const asBytes = Buffer.from(JSON.stringify(name)).toString('latin1')
+    await app.fetch(post(CHAT, HELLO, { 'x-watchllm-metadata': asBytes }))
+    expect(JSON.parse(app.records[0]!.metadata!)).toEqual(name)
+  })
+
   it.each(['x-watchllm-metadata', 'x-waddleai-metadata'])('%s is kept with the record', async (name) => {
     await app.fetch(post(CHAT, HELLO, { [name]: '{ "user": "u_1", "tags": ["a"] }' }))
     expect(app.records[0]!.metadata).toBe('{"user":"u_1","tags":["a"]}')
