@@ -10,13 +10,13 @@ export interface Runtime {
 
 /** The runtime that this process is; only its own code is loaded. */
 export async function currentRuntime(): Promise<Runtime> {
-  if ('Bun' in globalThis) return onFetch('bun', (await import('./bun.ts')).listen)
-  if ('Deno' in globalThis) return onFetch('deno', (await import('./deno.ts')).listen)
+  if ('Bun' in globalThis) return onSockets('bun', (await import('./bun.ts')).listen)
+  if ('Deno' in globalThis) return onSockets('deno', (await import('./deno.ts')).listen)
   const [{ listen }, { undiciUpstream }] = await Promise.all([import('./node.ts'), import('./upstream-undici.ts')])
   return { name: 'node', listen, upstream: undiciUpstream }
 }
 
-async function onFetch(name: 'bun' | 'deno', listen: Runtime['listen']): Promise<Runtime> {
-  const { fetchUpstream } = await import('./upstream-fetch.ts')
-  return { name, listen, upstream: fetchUpstream }
+async function onSockets(name: 'bun' | 'deno', listen: Runtime['listen']): Promise<Runtime> {
+  const { socketUpstream } = await import('./upstream-socket.ts')
+  return { name, listen, upstream: socketUpstream }
 }

@@ -39,7 +39,8 @@ export async function builtServer(): Promise<string> {
 async function template(server: string): Promise<string> {
   const path = join(CACHE, `template-${hashOf(TEMPLATE_INPUTS)}.gz`)
   await once(path, async (unfinished) => {
-    await run(process.execPath, [join(server, 'make-template.js'), unfinished], { cwd: ROOT })
+    // By its real path: only then does the file know itself as the program.
+    await run(process.execPath, [join(fs.realpathSync(server), 'make-template.js'), unfinished], { cwd: ROOT })
   })
   return path
 }

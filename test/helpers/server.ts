@@ -165,8 +165,6 @@ function environment({ env, upstreamUrl }: StartOptions, dataDir: string): Recor
     PATH: process.env.PATH,
     HOME: process.env.HOME,
     PORT: '0',
-    // As in start:bun: Bun would let only 256 calls wait for their answers at a time.
-    BUN_CONFIG_MAX_HTTP_REQUESTS: '65535',
     NO_COLOR: '1',
     WATCHLLM_DATA_DIR: dataDir,
     WATCHLLM_BOOTSTRAP_PLAN: 'unlimited',

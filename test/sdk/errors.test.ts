@@ -92,9 +92,11 @@ describe.each(SDKS)('errors with $name', (sdk) => {
   })
 
   it('a stream that breaks off throws, after the words that came', async () => {
+    const whole = fixture('openai-chat/text.sse')
+    const rest = { at: 1200, gate: gate() }
     for (const plan of [
-      sse(fixture('openai-chat/text.sse'), { cut: { at: 1200 } }),
-      sse(fixture('openai-chat/text.sse'), { cut: { at: 1200, how: 'reset' } }),
+      sse(whole, { stall: rest, cut: { at: 1300 } }),
+      sse(whole, { stall: rest, cut: { at: 1300, how: 'reset' } }),
       sse(fixture('openai-chat/error-in-the-middle.sse')),
     ]) {
       bench.upstream.script(plan)
@@ -103,6 +105,7 @@ describe.each(SDKS)('errors with $name', (sdk) => {
         (async () => {
           for await (const chunk of await bench.client(sdk).chat.completions.create({ ...CHAT, stream: true })) {
             text += chunk.choices[0]?.delta.content ?? ''
+            if (text !== '') rest.gate.open()
           }
         })(),
       )
@@ -110,6 +113,7 @@ describe.each(SDKS)('errors with $name', (sdk) => {
       expect(error).toBeInstanceOf(Client.APIError)
       expect(error.code).toBe('provider_error')
       expect(bench.app.records.at(-1)).toMatchObject({ outcome: 'cut', errorCode: 'provider_error' })
+      rest.gate = gate()
     }
   })
 
