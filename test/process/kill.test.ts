@@ -50,7 +50,7 @@ it('kill -9 in the middle of 2 000 calls loses no answered call and counts none 
   expect(await third.stop()).toEqual({ code: 0, signal: null })
 
   const rows = await openRows(dataDir)
-  const missing = answered.filter((one) => !rows.calls.has(one.id!))
+  const missing = answered.map((one) => one.id!).filter((id) => !rows.calls.has(id))
   expect(missing).toEqual([])
   for (const { id, text } of answered) {
     const { usage_input, usage_output, outcome } = rows.calls.get(id!)!

@@ -33,7 +33,7 @@ it.each(['SIGTERM', 'SIGINT'] as const)(
     expect(seen.filter((one) => one.text !== null && eventsOf(one.text).at(-1) === '[DONE]')).toHaveLength(200)
     expect(await stopped).toEqual({ code: 0, signal: null })
     const rows = await openRows(server.dataDir)
-    expect(seen.filter((one) => rows.calls.get(one.id!)?.outcome !== 'done')).toEqual([])
+    expect(seen.map((one) => rows.calls.get(one.id!)?.outcome).filter((outcome) => outcome !== 'done')).toEqual([])
     expect(rows.calls.size).toBe(200)
     const { kept, recounted } = await rows.hourly()
     expect(kept).toEqual(recounted)
@@ -47,7 +47,7 @@ it('a stop right after 1 000 answers has all of them in the database', { timeout
   const seen = await crowd(server.url, 1000, asked).all
   expect((await server.stop()).code).toBe(0)
   const rows = await openRows(server.dataDir)
-  expect(seen.filter((one) => !rows.calls.has(one.id!))).toEqual([])
+  expect(seen.map((one) => one.id!).filter((id) => !rows.calls.has(id))).toEqual([])
   expect(rows.calls.size).toBe(1000)
   await rows.close()
 })
