@@ -238,7 +238,7 @@ function toRequest(call: Routed): UpstreamRequest {
       model: target.model,
       askUsage: quirks?.noStreamOptions === undefined,
       plainVectors: quirks?.plainVectors !== undefined,
-    }),
+    }).body,
   }
 }
 

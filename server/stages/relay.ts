@@ -107,7 +107,7 @@ class Relay implements StreamReader {
     this.#over = true
     this.#deps.log.warn('A stream broke off', { request: this.#call.id, code: error.code, cause: error.cause })
     const settled = this.#settle('cut', error.code)
-    const last = this.#call.service.wire.errorEvent(openaiFace(error))
+    const last = this.#tap.fail(openaiFace(error))
     if (settled !== null) this.#metering.record(settled, () => this.#sink.end(last))
   }
 

@@ -1,4 +1,3 @@
-import { fromText } from './bytes.ts'
 import { readMember, skipSpace } from './json.ts'
 import { editRequest, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
 import { type StreamShape, tapOpenai } from './openai-stream.ts'
@@ -8,6 +7,7 @@ import { type Ask, type Span, type Wire, WireError } from './wire.ts'
 /** OpenAI's chat completions: `POST /v1/chat/completions`, JSON and stream. */
 export const openaiChat: Wire = {
   id: 'openai-chat',
+  face: 'openai',
 
   readAsk(body) {
     const ask = readHead(body)
@@ -24,8 +24,6 @@ export const openaiChat: Wire = {
   },
 
   tap: (ask) => tapOpenai(ask, shape),
-
-  errorEvent: (error) => fromText(`data: ${JSON.stringify(error)}\n\n`),
 }
 
 const shape: StreamShape = { textKey: '"content":"', texts, promptTokens }

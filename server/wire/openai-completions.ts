@@ -1,4 +1,3 @@
-import { fromText } from './bytes.ts'
 import { readMember } from './json.ts'
 import { editRequest, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
 import { type StreamShape, tapOpenai } from './openai-stream.ts'
@@ -8,6 +7,7 @@ import type { Ask, Wire } from './wire.ts'
 /** OpenAI's legacy text completions: `POST /v1/completions`, JSON and stream. */
 export const openaiCompletions: Wire = {
   id: 'openai-completions',
+  face: 'openai',
 
   readAsk(body) {
     const ask = readHead(body)
@@ -22,8 +22,6 @@ export const openaiCompletions: Wire = {
   },
 
   tap: (ask) => tapOpenai(ask, shape),
-
-  errorEvent: (error) => fromText(`data: ${JSON.stringify(error)}\n\n`),
 }
 
 const shape: StreamShape = { textKey: '"text":"', texts, promptTokens }

@@ -8,6 +8,7 @@ import { AnswerError, type Ask, type Wire, WireError } from './wire.ts'
 /** OpenAI's embeddings: `POST /v1/embeddings`. What a provider gives in another form than asked is mended. */
 export const openaiEmbeddings: Wire = {
   id: 'openai-embeddings',
+  face: 'openai',
 
   readAsk(body) {
     const ask = readHead(body)
@@ -33,8 +34,6 @@ export const openaiEmbeddings: Wire = {
   tap() {
     throw new AnswerError('Embeddings are never streamed')
   },
-
-  errorEvent: (error) => fromText(`data: ${JSON.stringify(error)}\n\n`),
 }
 
 interface Item {

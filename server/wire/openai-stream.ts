@@ -79,6 +79,10 @@ class OpenaiTap implements StreamTap {
     return { usage: estimated(this.#shape.promptTokens(this.#ask), this.#output.tokens), source: 'estimated' }
   }
 
+  fail(face: object): Uint8Array {
+    return fromText(`data: ${JSON.stringify(face)}\n\n`)
+  }
+
   finish(additions: Additions | null): Uint8Array {
     const isAwaited = this.#ask.wantsUsage && (this.#usageFrame !== null || !this.#usageShown)
     return fromLatin1((isAwaited ? this.#lastChunk(additions) : comment(additions)) + this.#terminator)

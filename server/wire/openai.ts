@@ -3,7 +3,16 @@ import { latin1, type Splice, splice } from './bytes.ts'
 import { cutMember, readMember, scanObject } from './json.ts'
 import { withAdditions } from './openai-additions.ts'
 import { readOpenaiUsage, writeOpenaiUsage } from './openai-usage.ts'
-import { type Answer, AnswerError, type Ask, type Edits, type Members, type Span, WireError } from './wire.ts'
+import {
+  type Answer,
+  AnswerError,
+  type Ask,
+  type Edited,
+  type Edits,
+  type Members,
+  type Span,
+  WireError,
+} from './wire.ts'
 
 /** What OpenAI's endpoints share: the head of a request, the named edits, the shape of an answer. */
 
@@ -67,7 +76,7 @@ export function requireKind(ask: Ask, name: string, kinds: readonly ('array' | '
   throw new WireError(span === undefined ? `Missing required parameter: "${name}"` : `"${name}" must be ${what}`, name)
 }
 
-export function editRequest(ask: Ask, edits: Edits): Uint8Array {
+export function editRequest(ask: Ask, edits: Edits): Edited {
   const splices: Splice[] = []
   if (edits.model !== ask.model) splices.push(replace(ask.members.get('model')!, edits.model))
   if (ask.stream && edits.askUsage && !ask.wantsUsage) splices.push(askForUsage(ask))
@@ -75,7 +84,7 @@ export function editRequest(ask: Ask, edits: Edits): Uint8Array {
   if (ask.stream && !edits.askUsage && ask.members.has(OPTIONS)) splices.push(cutMember(ask.members, OPTIONS))
   if (edits.plainVectors && ask.members.has(ENCODING)) splices.push(cutMember(ask.members, ENCODING))
   if (splices.length > 1) splices.sort((a, b) => a.start - b.start)
-  return splice(ask.body, splices)
+  return { body: splice(ask.body, splices), adapted: [] }
 }
 
 const ENCODING = 'encoding_format'

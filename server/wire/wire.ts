@@ -1,7 +1,14 @@
 import type { Usage } from '../../db/model/usage.ts'
+import type { Adaptation, ModelFacts, PromptCache } from './dialect.ts'
 
 /** A wire is one API dialect over HTTP. Wires are pure: bytes in, bytes out; no clock, no network, no state but their own. */
-export type WireId = 'openai-chat' | 'openai-completions' | 'openai-embeddings'
+export type WireId =
+  | 'openai-chat'
+  | 'openai-completions'
+  | 'openai-embeddings'
+  | 'openai-responses'
+  | 'anthropic-messages'
+  | 'gemini'
 
 /** What the line needs to know of a request; the rest of its bytes passes unread. */
 export interface Ask {
@@ -25,6 +32,18 @@ export interface Span {
   readonly end: number
 }
 
+export interface SaidInPath {
+  readonly model: string
+  readonly stream: boolean
+}
+
+/** A request as the provider gets it. */
+export interface Edited {
+  readonly body: Uint8Array
+  /** What could not be said as the caller said it. */
+  readonly adapted: readonly Adaptation[]
+}
+
 /** The named edits of a request that goes out on the wire it came in on. */
 export interface Edits {
   /** The provider's own id of the model. */
@@ -33,6 +52,9 @@ export interface Edits {
   readonly askUsage: boolean
   /** Leave `encoding_format` out: the provider only knows vectors of numbers, and the wire encodes its answer. */
   readonly plainVectors?: boolean
+  /** What the catalogue knows of the model; null: nothing. */
+  readonly facts?: ModelFacts | null
+  readonly promptCache?: PromptCache
 }
 
 /** What is added to an answer's body (CONTRACT 4). */
@@ -77,18 +99,23 @@ export class AnswerError extends Error {
   }
 }
 
+/** Whose error body a wire's callers read. */
+export type ErrorFace = 'openai' | 'anthropic' | 'google'
+
 export interface Wire {
   readonly id: WireId
-  /** @throws WireError for anything but a JSON object of this wire's shape. */
-  readAsk(body: Uint8Array): Ask
-  /** The request's bytes with the edits and nothing else changed. */
-  edit(ask: Ask, edits: Edits): Uint8Array
+  readonly face: ErrorFace
+  /**
+   * @param said what the path says where a dialect says it there (Gemini)
+   * @throws WireError for anything but a JSON object of this wire's shape
+   */
+  readAsk(body: Uint8Array, said?: SaidInPath): Ask
+  /** The request's bytes with the edits and nothing else changed. @throws WireError when they can't be made */
+  edit(ask: Ask, edits: Edits): Edited
   /** Usage of a whole JSON answer; estimated from ask and answer when the provider says none. @throws AnswerError */
   readAnswer(answer: Uint8Array, ask: Ask): Answer
   /** Follows one streamed answer. */
   tap(ask: Ask): StreamTap
-  /** The last words of a stream that failed after its first byte. */
-  errorEvent(error: object): Uint8Array
 }
 
 export interface Answer extends Metered {
@@ -112,6 +139,8 @@ export interface StreamTap {
   readonly begun: boolean
   /** An error event that the provider sent inside the stream, as text for the log. */
   readonly failure: string | null
+  /** The last words of a stream that failed after its first byte. @param face the error's body in this wire's face */
+  fail(face: object): Uint8Array
   /** The end: held bytes, the usage chunk if the caller wants it, what is known late, the terminator. */
   finish(additions: Additions | null): Uint8Array
 }

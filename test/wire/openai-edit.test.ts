@@ -12,7 +12,7 @@ const MESSAGES = [{ role: 'user', content: 'Hi' }]
 const ASK = { model: 'gpt-4o-mini', askUsage: true }
 
 function edited(text: string, edits: Edits = ASK): string {
-  return textOf(openaiChat.edit(openaiChat.readAsk(bytesOf(text)), edits))
+  return textOf(openaiChat.edit(openaiChat.readAsk(bytesOf(text)), edits).body)
 }
 
 describe('splice()', () => {
@@ -41,7 +41,7 @@ describe('splice()', () => {
 describe('edit() changes what it is told to and nothing else', () => {
   it('leaves a body alone that needs no edit, without a copy', () => {
     const ask = openaiChat.readAsk(jsonBytes({ model: 'm', messages: MESSAGES }))
-    expect(openaiChat.edit(ask, { model: 'm', askUsage: true })).toBe(ask.body)
+    expect(openaiChat.edit(ask, { model: 'm', askUsage: true }).body).toBe(ask.body)
   })
 
   const cases: [string, string][] = [
@@ -162,7 +162,9 @@ describe('edit() for a provider that only gives vectors as floats', () => {
     ['{"model":"m","input":"Hi"}', '{"model":"p/m","input":"Hi"}'],
   ])('leaves encoding_format out, which the answer is mended for: %s', (text, expected) => {
     const ask = openaiEmbeddings.readAsk(bytesOf(text))
-    expect(textOf(openaiEmbeddings.edit(ask, { model: 'p/m', askUsage: false, plainVectors: true }))).toBe(expected)
+    expect(textOf(openaiEmbeddings.edit(ask, { model: 'p/m', askUsage: false, plainVectors: true }).body)).toBe(
+      expected,
+    )
   })
 })
 

@@ -82,9 +82,9 @@ describe.skipIf(ALL.length === 0)('recorded exchanges', () => {
       const ask = askOf(exchange)
       expect(ask).toMatchObject({ model: body.model, stream: body.stream === true })
       if (body.stream_options === undefined) {
-        expect(wire.edit(ask, { model: ask.model, askUsage: false }), exchange.id).toBe(ask.body)
+        expect(wire.edit(ask, { model: ask.model, askUsage: false }).body, exchange.id).toBe(ask.body)
       }
-      const sent = JSON.parse(Buffer.from(wire.edit(ask, { model: 'other', askUsage: true })).toString())
+      const sent = JSON.parse(Buffer.from(wire.edit(ask, { model: 'other', askUsage: true }).body).toString())
       const options = ask.stream ? { stream_options: { ...(body.stream_options as object), include_usage: true } } : {}
       expect(sent, exchange.id).toEqual({ ...body, model: 'other', ...options })
     }
