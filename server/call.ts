@@ -4,7 +4,9 @@ import type { Account, Principal } from './deps.ts'
 import type { GatewayError } from './errors.ts'
 import type { Incoming } from './http.ts'
 import type { Provider } from './providers/provider.ts'
-import type { Additions, Ask, Metered, Wire } from './wire/wire.ts'
+import type { UpstreamRequest } from './upstream.ts'
+import type { PromptCache } from './wire/dialect.ts'
+import type { Additions, Ask, Metered, SaidInPath, Wire } from './wire/wire.ts'
 
 /**
  * What is known of a call after each room of the line; each type is the one before and one thing more, so that a stage
@@ -26,6 +28,10 @@ export interface Received {
   readonly startedAt: number
   readonly incoming: Incoming
   readonly service: Service
+  /** The provider that the path names; null: none. */
+  readonly pinned: string | null
+  /** What the path says of the request, in dialects that say it there. */
+  readonly said: SaidInPath | null
 }
 
 export interface Known extends Received {
@@ -45,6 +51,9 @@ export interface CallOptions {
   readonly metadata: string | null
   /** A provider's name. */
   readonly provider: string | null
+  /** A parameter that the provider can't take is refused instead of adapted. */
+  readonly strict: boolean
+  readonly promptCache: PromptCache
 }
 
 export interface Admitted extends Asked {
@@ -68,13 +77,21 @@ export interface Target {
   readonly account: Account
   /** The provider's own id of the model. */
   readonly model: string
-  /** Where this wire lives at the provider, query included. */
+  /** How the call is put to the provider and its answer to the caller: the caller's own wire, or one across wires. */
+  readonly wire: Wire
+  /** Where that lives at the provider, query included. */
   readonly path: string
   /** The rule that chose it. */
   readonly rule: string
 }
 
-export interface Answered extends Routed {
+export interface Prepared extends Routed {
+  readonly request: UpstreamRequest
+  /** What the provider could not be told as the caller said it, as in `x-watchllm-adapted`; null: nothing. */
+  readonly adapted: string | null
+}
+
+export interface Answered extends Prepared {
   readonly answer: WholeAnswer | StreamSource
   readonly timing: Timing
 }
@@ -142,4 +159,4 @@ export function grow<C extends Received, More extends object>(call: C, more: Mor
 }
 
 /** Any of them, for what can happen anywhere on the line. */
-export type Call = Received & Partial<Omit<Known & Asked & Admitted & Routed & Answered, keyof Received>>
+export type Call = Received & Partial<Omit<Known & Asked & Admitted & Routed & Prepared & Answered, keyof Received>>

@@ -88,6 +88,55 @@ export function openaiFace(error: GatewayError): { error: Record<string, unknown
   }
 }
 
+/** Anthropic's words for the types that it has; the code says the rest. */
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+}
+
+/** Anthropic's face: `{type: "error", error: {type, message}, request_id}`, and our code, param and details in it. */
+function anthropicFace(error: GatewayError, requestId: string): object {
+  const type = ANTHROPIC_TYPES[error.status] ?? (error.status < 500 ? 'invalid_request_error' : 'api_error')
+  const { message, code, param, details } = error
+  const more = { ...(param === null ? {} : { param }), ...(details === null ? {} : { details }) }
+  return { type: 'error', error: { type, message, code, ...more }, request_id: requestId }
+}
+
+const GOOGLE_STATUSES: Readonly<Record<number, string>> = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  402: 'FAILED_PRECONDITION',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  409: 'ABORTED',
+  413: 'INVALID_ARGUMENT',
+  429: 'RESOURCE_EXHAUSTED',
+  503: 'UNAVAILABLE',
+  504: 'DEADLINE_EXCEEDED',
+}
+
+/** Google's face: `{error: {code: status, message, status, details}}` with our code as its reason. */
+function googleFace(error: GatewayError): object {
+  const { status, message, code, param, details } = error
+  const info = { '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: code, domain: 'watchllm' }
+  const metadata = { ...(param === null ? {} : { param }), ...details }
+  return {
+    error: { code: status, message, status: GOOGLE_STATUSES[status] ?? 'INTERNAL', details: [{ ...info, metadata }] },
+  }
+}
+
+/** An error's body as callers of a dialect read it. */
+export function faceOf(error: GatewayError, face: 'openai' | 'anthropic' | 'google', requestId: string): object {
+  if (face === 'anthropic') return anthropicFace(error, requestId)
+  return face === 'google' ? googleFace(error) : openaiFace(error)
+}
+
 /** `retry-after` in seconds, and a word to SDKs that would hammer: name, value, … */
 export function retryHeaders(error: GatewayError): string[] {
   const headers: string[] = []

@@ -1,12 +1,13 @@
 import type { Answered, Call, Ending, Received, Settled, StreamSource, WholeAnswer } from './call.ts'
 import type { Deps } from './deps.ts'
 import { asGatewayError, GatewayError } from './errors.ts'
-import { nonsense } from './failure.ts'
+import { CallerGone, nonsense } from './failure.ts'
 import type { Reply } from './http.ts'
 import { admit, RateLimited } from './stages/admit.ts'
 import { authenticate } from './stages/authenticate.ts'
-import { CallerGone, dispatch } from './stages/dispatch.ts'
+import { dispatch } from './stages/dispatch.ts'
 import { record, settle } from './stages/meter.ts'
+import { prepare } from './stages/prepare.ts'
 import { read } from './stages/read.ts'
 import { relay } from './stages/relay.ts'
 import { respondError, respondStream, respondWhole } from './stages/respond.ts'
@@ -23,7 +24,7 @@ export async function answer(received: Received, deps: Deps): Promise<Reply> {
     const asked = await read(known, deps)
     const admitted = await admit(asked, deps)
     const routed = route(admitted, deps)
-    const answered = await dispatch(routed, deps)
+    const answered = await dispatch(prepare(routed, deps), deps)
     return isStream(answered) ? stream(answered, deps) : await whole(answered, answered.answer as WholeAnswer, deps)
   } catch (thrown) {
     return refuse(received, thrown, deps)
@@ -65,7 +66,7 @@ async function recorded(settled: Settled, deps: Deps): Promise<void> {
 
 function readAnswer(call: Answered, given: WholeAnswer): Answer {
   try {
-    return call.service.wire.readAnswer(given.bytes, call.ask)
+    return call.target.wire.readAnswer(given.bytes, call.ask)
   } catch (error) {
     throw nonsense(call.target.provider.name, (error as Error).message)
   }

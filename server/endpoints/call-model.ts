@@ -1,14 +1,20 @@
 import { makeId } from '../../db/model/ids.ts'
 import type { Service } from '../call.ts'
-import type { Deps } from '../deps.ts'
-import type { Incoming, Reply } from '../http.ts'
+import { GatewayError } from '../errors.ts'
 import { answer } from '../pipeline.ts'
+import type { SaidInPath } from '../wire/wire.ts'
+import type { Endpoint } from './endpoint.ts'
 
 const ID_BYTES = 16
 
-/** An endpoint that sends a call down the line. */
-export function callModel(service: Service): (incoming: Incoming, deps: Deps) => Promise<Reply> {
-  return (incoming, deps) => {
+/**
+ * An endpoint that sends a call down the line.
+ * @param say what the path's `{id}` says of the request, for dialects that say it there; null: no such route
+ */
+export function callModel(service: Service, say?: (id: string) => SaidInPath | null): Endpoint {
+  return async (incoming, deps, { id, provider }) => {
+    const said = say?.(id) ?? null
+    if (say !== undefined && said === null) throw new GatewayError('not_found', `No method "${id.slice(0, 128)}"`)
     const receivedAtMs = deps.clock.now()
     return answer(
       {
@@ -17,6 +23,8 @@ export function callModel(service: Service): (incoming: Incoming, deps: Deps) =>
         startedAt: deps.clock.monotonic(),
         incoming,
         service,
+        pinned: provider,
+        said,
       },
       deps,
     )

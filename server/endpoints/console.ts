@@ -1,6 +1,7 @@
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Reply } from '../http.ts'
+import type { Place } from './endpoint.ts'
 
 const YEAR = 'public, max-age=31536000, immutable'
 
@@ -16,7 +17,7 @@ const SECURITY = [
 ]
 
 /** `GET /` and the files of the built console. */
-export async function consolePage(incoming: Incoming, deps: Deps, path: string): Promise<Reply> {
+export async function consolePage(incoming: Incoming, deps: Deps, { id: path }: Place): Promise<Reply> {
   const asset = deps.assets(path === '/' ? '/index.html' : path)
   if (asset === null) throw new GatewayError('not_found', `No route ${incoming.method} ${path.slice(0, 200)}`)
   const headers = ['content-type', asset.type, 'cache-control', asset.immutable ? YEAR : 'no-cache', ...SECURITY]

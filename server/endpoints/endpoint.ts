@@ -1,5 +1,13 @@
 import type { Deps } from '../deps.ts'
 import type { Incoming, Reply } from '../http.ts'
 
-/** Answers one route. @param id what the path's `{id}` took, decoded. @throws GatewayError, which the app gives a face */
-export type Endpoint = (incoming: Incoming, deps: Deps, id: string) => Promise<Reply>
+/** Answers one route. @throws GatewayError, which the app gives a face */
+export type Endpoint = (incoming: Incoming, deps: Deps, place: Place) => Promise<Reply>
+
+/** What a request's path says. */
+export interface Place {
+  /** What the route's `{id}` took, decoded; empty where it has none. */
+  readonly id: string
+  /** The provider that it pins the call to; null: none. */
+  readonly provider: string | null
+}

@@ -3,6 +3,7 @@ import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Reply } from '../http.ts'
 import { principalOf } from '../pipeline.ts'
+import type { Place } from './endpoint.ts'
 import { json } from './reply.ts'
 
 /** `GET /v1/models[?category=]` */
@@ -19,7 +20,7 @@ export async function models(incoming: Incoming, deps: Deps): Promise<Reply> {
 }
 
 /** `GET /v1/models/{id}`; an id may have slashes. */
-export async function model(incoming: Incoming, deps: Deps, id: string): Promise<Reply> {
+export async function model(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
   await principalOf(incoming, deps)
   const found = modelOf(id)
   if (found !== null) return json(deps, entry(found, deps))

@@ -3,6 +3,7 @@ import type { Deps, Receipt } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Reply } from '../http.ts'
 import { principalOf } from '../pipeline.ts'
+import type { Place } from './endpoint.ts'
 import { json } from './reply.ts'
 
 /** How long a receipt waits for calls that just ended to reach the database. */
@@ -10,7 +11,7 @@ const DRAIN_MS = 2000
 const TOKENS_A_MILLION = 1_000_000
 
 /** `GET /v1/requests/{id}`: the receipt of one call of the key's own project, there as soon as its answer is. */
-export async function request(incoming: Incoming, deps: Deps, id: string): Promise<Reply> {
+export async function request(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
   const { projectId } = await principalOf(incoming, deps)
   const receipt = await find(deps, projectId, id).catch(away)
   if (receipt === null) throw new GatewayError('not_found', `No call ${id.slice(0, 64)} in this project`)

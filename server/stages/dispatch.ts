@@ -1,20 +1,10 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, inflate, unzip } from 'node:zlib'
-import {
-  type Answered,
-  grow,
-  type Routed,
-  type StreamReader,
-  type StreamSource,
-  type Target,
-  type Timing,
-} from '../call.ts'
-import type { Account, Deps, Timer } from '../deps.ts'
+import { type Answered, grow, type Prepared, type StreamReader, type StreamSource, type Timing } from '../call.ts'
+import type { Deps, Timer } from '../deps.ts'
 import type { GatewayError } from '../errors.ts'
 import { brokenConnection, CallerGone, nonsense, refusalOf, tooLate } from '../failure.ts'
-import type { Upstream, UpstreamError, UpstreamExchange, UpstreamHandler, UpstreamRequest } from '../upstream.ts'
-
-export { CallerGone }
+import type { Upstream, UpstreamError, UpstreamExchange, UpstreamHandler } from '../upstream.ts'
 
 /** A whole answer larger than this is no answer: 64 MiB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -25,7 +15,7 @@ const MAX_REFUSAL_BYTES = 64 * 1024
  * Target -> answer: whole, or from its first byte on where it streams.
  * @throws GatewayError when the provider fails or is late; CallerGone when nobody waits any more
  */
-export function dispatch(call: Routed, deps: Deps): Promise<Answered> {
+export function dispatch(call: Prepared, deps: Deps): Promise<Answered> {
   return new Promise((resolve, reject) => {
     const attempt = new Attempt(call, deps, { resolve, reject })
     attempt.start(call.target.provider.inProcess ?? deps.upstream)
@@ -41,7 +31,7 @@ interface Settle {
 /** One exchange with one provider. Its phases: head, then either a body collected whole or a stream handed over. */
 class Attempt implements UpstreamHandler, StreamSource {
   readonly kind = 'stream'
-  readonly #call: Routed
+  readonly #call: Prepared
   readonly #deps: Deps
   readonly #settle: Settle
   readonly #sentAt: number
@@ -51,7 +41,7 @@ class Attempt implements UpstreamHandler, StreamSource {
   #encoding: string | null = null
   #retryAfter: string | null = null
   /** The call from the provider's head on. */
-  #timed: (Routed & { readonly timing: Timing }) | null = null
+  #timed: (Prepared & { readonly timing: Timing }) | null = null
   #lastAt: number
   #chunks: Uint8Array[] = []
   #bytes = 0
@@ -61,7 +51,7 @@ class Attempt implements UpstreamHandler, StreamSource {
   #timer: Timer | null = null
   #paused = false
 
-  constructor(call: Routed, deps: Deps, settle: Settle) {
+  constructor(call: Prepared, deps: Deps, settle: Settle) {
     this.#call = call
     this.#deps = deps
     this.#settle = settle
@@ -70,7 +60,7 @@ class Attempt implements UpstreamHandler, StreamSource {
   }
 
   start(upstream: Upstream): void {
-    this.#exchange = upstream.start(toRequest(this.#call), this)
+    this.#exchange = upstream.start(this.#call.request, this)
     this.#arm()
   }
 
@@ -225,45 +215,6 @@ class Attempt implements UpstreamHandler, StreamSource {
     this.#timer = null
   }
 }
-
-function toRequest(call: Routed): UpstreamRequest {
-  const { target, ask, service } = call
-  const { quirks } = target.provider
-  return {
-    origin: target.account.origin,
-    path: target.path,
-    method: 'POST',
-    headers: headersFor(target),
-    body: service.wire.edit(ask, {
-      model: target.model,
-      askUsage: quirks?.noStreamOptions === undefined,
-      plainVectors: quirks?.plainVectors !== undefined,
-    }).body,
-  }
-}
-
-const prepared = new WeakMap<Account, readonly string[]>()
-
-/** The same for every call to one account, so made once. */
-function headersFor({ account, provider }: Target): readonly string[] {
-  let headers = prepared.get(account)
-  if (headers === undefined) {
-    headers = [...COMMON_HEADERS, ...(account.apiKey === null ? [] : provider.auth(account.apiKey))]
-    prepared.set(account, headers)
-  }
-  return headers
-}
-
-const COMMON_HEADERS = [
-  'content-type',
-  'application/json',
-  'accept',
-  'application/json, text/event-stream',
-  'accept-encoding',
-  'identity',
-  'user-agent',
-  'watchllm',
-]
 
 const unpack = promisify(unzip)
 const DECODERS: ReadonlyMap<string, typeof unpack> = new Map([

@@ -46,7 +46,7 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
     firstByteUs: call.timing === undefined ? null : Math.round((call.timing.firstByteAt - call.startedAt) * 1000),
     attempts: target === undefined ? 0 : 1,
     route: target?.rule ?? null,
-    adapted: null,
+    adapted: call.adapted ?? null,
     upstreamId: short(call.timing?.upstreamId ?? null),
     clientRequestId: short(call.incoming.header('x-request-id')),
     endUser: call.ask?.endUser ?? null,

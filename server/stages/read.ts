@@ -6,7 +6,8 @@ import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { CallerGone } from '../failure.ts'
 import { BodyBroken, BodyTooLarge, type Incoming } from '../http.ts'
-import { type Ask, type Wire, WireError } from '../wire/wire.ts'
+import type { PromptCache } from '../wire/dialect.ts'
+import { type Ask, WireError } from '../wire/wire.ts'
 
 const MAX_METADATA_BYTES = 2048
 
@@ -18,14 +19,14 @@ export async function read(call: Known, deps: Deps): Promise<Asked> {
   const options = readOptions(call.incoming)
   requireJson(call.incoming)
   const body = await readBody(call.incoming, deps.settings.maxBodyBytes)
-  return grow(call, { ask: readAsk(call.service.wire, body), options })
+  return grow(call, { ask: readAsk(call, body), options })
 }
 
-function readAsk(wire: Wire, body: Uint8Array): Ask {
+function readAsk({ service, said }: Known, body: Uint8Array): Ask {
   if (body.length === 0) throw new GatewayError('invalid_request', 'The body is empty: send a JSON object')
   if (!isUtf8(body)) throw new GatewayError('invalid_request', 'The body is not valid UTF-8')
   try {
-    return wire.readAsk(body)
+    return service.wire.readAsk(body, said)
   } catch (error) {
     if (error instanceof WireError) throw new GatewayError('invalid_request', error.message, { param: error.param })
     throw error
@@ -80,7 +81,26 @@ function readOptions(incoming: Incoming): CallOptions {
     additions: option(incoming, 'body') !== 'off',
     metadata: readMetadata(option(incoming, 'metadata')),
     provider: option(incoming, 'route'),
+    strict: readStrict(option(incoming, 'strict')),
+    promptCache: readPromptCache(option(incoming, 'prompt-cache')),
   }
+}
+
+function readStrict(text: string | null): boolean {
+  if (text === null || text === '0' || text === 'false') return false
+  if (text === '1' || text === 'true') return true
+  throw badOption('strict', '1 or 0')
+}
+
+function readPromptCache(text: string | null): PromptCache {
+  if (text === null) return 'respect'
+  if (text === 'auto' || text === 'respect' || text === 'off') return text
+  throw badOption('prompt-cache', 'auto, respect or off')
+}
+
+function badOption(name: string, accepted: string): GatewayError {
+  const param = `x-watchllm-${name}`
+  return new GatewayError('invalid_request', `${param} must be ${accepted}`, { param })
 }
 
 function option(incoming: Incoming, name: string): string | null {

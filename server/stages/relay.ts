@@ -1,6 +1,6 @@
 import type { Answered, Ending, Settled, StreamReader, StreamSource } from '../call.ts'
 import type { Deps } from '../deps.ts'
-import { type GatewayError, openaiFace } from '../errors.ts'
+import { faceOf, type GatewayError } from '../errors.ts'
 import { nonsense } from '../failure.ts'
 import type { Sink, StreamBody } from '../http.ts'
 import type { Metered, StreamTap } from '../wire/wire.ts'
@@ -36,7 +36,7 @@ class Relay implements StreamReader {
     this.#deps = deps
     this.#metering = ends.metering
     this.#sink = ends.sink
-    this.#tap = call.service.wire.tap(call.ask)
+    this.#tap = call.target.wire.tap(call.ask)
   }
 
   onData(chunk: Uint8Array): void {
@@ -107,7 +107,7 @@ class Relay implements StreamReader {
     this.#over = true
     this.#deps.log.warn('A stream broke off', { request: this.#call.id, code: error.code, cause: error.cause })
     const settled = this.#settle('cut', error.code)
-    const last = this.#tap.fail(openaiFace(error))
+    const last = this.#tap.fail(faceOf(error, this.#call.service.wire.face, this.#call.id))
     if (settled !== null) this.#metering.record(settled, () => this.#sink.end(last))
   }
 

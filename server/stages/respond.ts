@@ -1,6 +1,6 @@
 import type { Answered, Call, Rate, Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
-import { type GatewayError, openaiFace, retryHeaders } from '../errors.ts'
+import { faceOf, type GatewayError, retryHeaders } from '../errors.ts'
 import type { Reply, StreamBody } from '../http.ts'
 import { toByteText } from '../wire/bytes.ts'
 import type { ByteText } from '../wire/wire.ts'
@@ -33,7 +33,11 @@ export function respondError(
   const rate = found.rate ?? call.rate ?? null
   const headers = headersOf({ ...call, rate }, JSON_TYPE, found.settled)
   headers.push(...retryHeaders(error))
-  return { status: error.status, headers, body: toByteText(JSON.stringify(openaiFace(error))) }
+  return {
+    status: error.status,
+    headers,
+    body: toByteText(JSON.stringify(faceOf(error, call.service.wire.face, call.id))),
+  }
 }
 
 function headersOf(call: Call, type: string, settled: Settled | null): string[] {
@@ -54,6 +58,7 @@ function headersOf(call: Call, type: string, settled: Settled | null): string[] 
     headers.push('x-watchllm-provider', provider.id, 'x-watchllm-model', safe(model))
     headers.push('x-watchllm-route', rule, 'x-watchllm-attempts', '1')
   }
+  if (call.adapted !== undefined && call.adapted !== null) headers.push('x-watchllm-adapted', call.adapted)
   if (settled !== null) {
     const { record, additions } = settled
     if (additions.costUsd !== null) headers.push('x-watchllm-cost-usd', additions.costUsd)

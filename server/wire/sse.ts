@@ -118,6 +118,13 @@ export function splitFrames(text: string): string[] {
 
 /** The `data` of one event, its lines joined; null for comments and events without data. One character a byte. */
 export function dataOf(frame: string): string | null {
+  if (
+    frame.startsWith('data: ') &&
+    frame.indexOf('\n') === frame.length - 2 &&
+    frame.charCodeAt(frame.length - 3) !== CR
+  ) {
+    return frame.slice(6, -2)
+  }
   let data: string | null = null
   for (const line of linesOf(frame)) {
     if (!line.startsWith('data:')) continue
@@ -125,6 +132,13 @@ export function dataOf(frame: string): string | null {
     data = data === null ? value : `${data}\n${value}`
   }
   return data
+}
+
+/** The name of one event, null when it has none. */
+export function eventOf(frame: string): string | null {
+  if (!frame.includes('event:')) return null
+  const line = linesOf(frame).find((line) => line.startsWith('event:'))
+  return line === undefined ? null : line.slice(6).trim()
 }
 
 /** The same event with other data on one line; its other fields and line ends stay as they are. */

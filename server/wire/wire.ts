@@ -109,7 +109,7 @@ export interface Wire {
    * @param said what the path says where a dialect says it there (Gemini)
    * @throws WireError for anything but a JSON object of this wire's shape
    */
-  readAsk(body: Uint8Array, said?: SaidInPath): Ask
+  readAsk(body: Uint8Array, said?: SaidInPath | null): Ask
   /** The request's bytes with the edits and nothing else changed. @throws WireError when they can't be made */
   edit(ask: Ask, edits: Edits): Edited
   /** Usage of a whole JSON answer; estimated from ask and answer when the provider says none. @throws AnswerError */

@@ -75,7 +75,15 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'server/call',
     files: /^server\/call\.ts$/,
-    types: [DB_MODEL, 'server/deps', 'server/errors', 'server/http', 'server/providers', 'server/wire'],
+    types: [
+      DB_MODEL,
+      'server/deps',
+      'server/errors',
+      'server/http',
+      'server/providers',
+      'server/upstream',
+      'server/wire',
+    ],
   },
   {
     name: 'server/stages',
@@ -93,7 +101,7 @@ export const ROOMS: readonly Room[] = [
       'server/providers/index',
       DB_MODEL,
     ],
-    types: ['server/deps', 'server/upstream', 'db/kv/contract'],
+    types: ['server/deps', 'server/upstream', 'server/providers', 'db/kv/contract'],
     packages: ['node:buffer', 'node:util', 'node:zlib'],
   },
   {
@@ -152,10 +160,15 @@ export const ROOMS: readonly Room[] = [
   { name: 'server/version', files: /^server\/version\.ts$/ },
   { name: 'server/routes', files: /^server\/routes\.ts$/, may: ['server/endpoints', 'server/console'] },
   {
+    name: 'server/router',
+    files: /^server\/router\.ts$/,
+    types: ['server/endpoints'],
+  },
+  {
     name: 'server/app',
     files: /^server\/app\.ts$/,
     // endpoints: what answers when no path of the list does.
-    may: ['server/routes', 'server/jobs', 'server/endpoints', 'server/errors', 'server/fetch'],
+    may: ['server/routes', 'server/router', 'server/jobs', 'server/endpoints', 'server/errors', 'server/fetch'],
     types: ['server/config', 'server/deps', 'server/http'],
   },
   {

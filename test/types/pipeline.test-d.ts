@@ -4,6 +4,7 @@ import { admit } from '../../server/stages/admit.ts'
 import { authenticate } from '../../server/stages/authenticate.ts'
 import { dispatch } from '../../server/stages/dispatch.ts'
 import { settle } from '../../server/stages/meter.ts'
+import { prepare } from '../../server/stages/prepare.ts'
 import { read } from '../../server/stages/read.ts'
 import { type Metering, relay } from '../../server/stages/relay.ts'
 import { respondError, respondStream, respondWhole } from '../../server/stages/respond.ts'
@@ -26,7 +27,8 @@ declare const metering: Metering
 
 /** The one order there is. */
 export async function inOrder(): Promise<Answered> {
-  return dispatch(route(await admit(await read(await authenticate(received, deps), deps), deps), deps), deps)
+  const admitted = await admit(await read(await authenticate(received, deps), deps), deps)
+  return dispatch(prepare(route(admitted, deps), deps), deps)
 }
 
 /** A call that has come further may go where it could have gone before. */
@@ -54,6 +56,10 @@ export function outOfOrder(): unknown[] {
     dispatch(asked, deps),
     // @ts-expect-error no provider is called without a target
     dispatch(admitted, deps),
+    // @ts-expect-error no provider is called with a request that was not made for it
+    dispatch(routed, deps),
+    // @ts-expect-error no request is made without a target
+    prepare(admitted, deps),
     // @ts-expect-error there is no stream to pass on before the provider has answered
     relay(routed, deps, metering),
     // @ts-expect-error a whole answer is no stream
