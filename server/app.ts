@@ -1,9 +1,11 @@
 import type { Deps } from './deps.ts'
 import { consolePage } from './endpoints/console.ts'
 import { failed } from './endpoints/reply.ts'
+import { responses } from './endpoints/responses.ts'
+import { responsesSocket } from './endpoints/responses-socket.ts'
 import { GatewayError } from './errors.ts'
 import { fetchFace } from './fetch.ts'
-import type { Handle, Incoming, Reply } from './http.ts'
+import type { Connect, Handle, Incoming, Reply } from './http.ts'
 import { createRouter, type Router, tidy } from './router.ts'
 import { routes } from './routes.ts'
 
@@ -12,6 +14,8 @@ export interface App {
   readonly handle: Handle
   /** The same as a fetch handler, for everybody else. */
   readonly fetch: (request: Request) => Promise<Response>
+  /** What the runtimes ask when a connection is to carry messages. Never rejects. */
+  readonly connect: Connect
 }
 
 /** The gateway, made of what it is given: the only place where routes meet deps. */
@@ -26,7 +30,16 @@ export function createApp(deps: Deps): App {
       return failed(deps, thrown)
     }
   }
-  return { handle, fetch: fetchFace(handle) }
+  const connect: Connect = async (incoming) => {
+    try {
+      const found = router.find('POST', incoming.path)
+      if (found?.endpoint === responses) return await responsesSocket(incoming, deps, found)
+      throw new GatewayError('not_found', `No WebSocket at ${tidy(incoming.path).slice(0, 200)}: use /v1/responses`)
+    } catch (thrown) {
+      return failed(deps, thrown)
+    }
+  }
+  return { handle, fetch: fetchFace(handle), connect }
 }
 
 /** What no route answers is a file of the console, or nothing. */

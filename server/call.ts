@@ -1,12 +1,13 @@
 import type { CallRecord, Outcome } from '../db/model/calls.ts'
 import type { Price } from '../db/model/money.ts'
+import type { KeptTurn } from '../db/model/responses.ts'
 import type { Account, Principal } from './deps.ts'
 import type { GatewayError } from './errors.ts'
 import type { Incoming } from './http.ts'
 import type { Provider } from './providers/provider.ts'
 import type { UpstreamRequest } from './upstream.ts'
 import type { PromptCache } from './wire/dialect.ts'
-import type { Additions, Ask, Metered, SaidInPath, Wire } from './wire/wire.ts'
+import type { Additions, Answer, Ask, Metered, SaidInPath, Wire, WireId } from './wire/wire.ts'
 
 /**
  * What is known of a call after each room of the line; each type is the one before and one thing more, so that a stage
@@ -18,6 +19,25 @@ export interface Service {
   /** As in the log, such as `chat.completions`. */
   readonly name: string
   readonly wire: Wire
+  /** Its answers are kept for calls that go on from them (Responses). */
+  readonly keeps?: boolean
+  /** Makes the request that a model gets of the one that came, once all it refers to is in it. */
+  readonly rewrite?: (body: Uint8Array) => Uint8Array
+}
+
+/** What one connection remembers of what was said on it, stored or not. */
+export interface Memory {
+  /** All that was said up to that response; null when it isn't remembered. */
+  turns(responseId: string): Past | null
+  remember(responseId: string, past: Past): void
+}
+
+/** What a call goes on from. */
+export interface Past {
+  /** Oldest first. */
+  readonly before: readonly KeptTurn[]
+  /** How many of these, the first, are stored: the others are in a connection's memory only. */
+  readonly storedBefore: number
 }
 
 export interface Received {
@@ -32,6 +52,8 @@ export interface Received {
   readonly pinned: string | null
   /** What the path says of the request, in dialects that say it there. */
   readonly said: SaidInPath | null
+  /** Of a connection that carries many calls. */
+  readonly memory?: Memory
 }
 
 export interface Known extends Received {
@@ -58,6 +80,23 @@ export interface CallOptions {
 
 export interface Admitted extends Asked {
   readonly rate: Rate | null
+  /** Set by `recall` where something is to be kept of the answer. */
+  readonly keeping?: Keeping
+}
+
+/** What is kept of a call, so that another can go on from it. */
+export interface Keeping extends Past {
+  /** `resp_…`: what its caller knows the answer by. */
+  readonly id: string
+  /** It may be asked for later, by whoever has the project's key. */
+  readonly store: boolean
+  /** It goes on when its caller has left. */
+  readonly background: boolean
+  /** No model is asked yet: it is only said what a later call goes on from. */
+  readonly warmUp: boolean
+  readonly previousId: string | null
+  /** JSON array: the items that this call adds. */
+  readonly inputJson: string
 }
 
 /** Where the caller stands in its tightest window of requests; null when its plan has no limit. */
@@ -79,6 +118,8 @@ export interface Target {
   readonly model: string
   /** How the call is put to the provider and its answer to the caller: the caller's own wire, or one across wires. */
   readonly wire: Wire
+  /** The provider's own end of it. */
+  readonly wireId: WireId
   /** Where that lives at the provider, query included. */
   readonly path: string
   /** The rule that chose it. */
@@ -101,6 +142,10 @@ export interface WholeAnswer {
   readonly bytes: Uint8Array
   /** When the last byte came, monotonic milliseconds. */
   readonly endedAt: number
+  /** What the provider calls the bytes, where the line passes them as they are; else null. */
+  readonly contentType?: string | null
+  /** The bytes as read already, where they came in several pieces. */
+  readonly read?: Answer
 }
 
 /** A provider's answer that comes piece by piece; its first byte is there. */
@@ -131,6 +176,11 @@ export interface Timing {
   readonly upstreamId: string | null
 }
 
+/** What a call has used by the time it fails: parts of it were answered. */
+export interface Spent {
+  readonly spent: Metered
+}
+
 /** How a call ended, as its exit saw it. */
 export interface Ending {
   readonly outcome: Outcome
@@ -159,4 +209,5 @@ export function grow<C extends Received, More extends object>(call: C, more: Mor
 }
 
 /** Any of them, for what can happen anywhere on the line. */
-export type Call = Received & Partial<Omit<Known & Asked & Admitted & Routed & Prepared & Answered, keyof Received>>
+export type Call = Received &
+  Partial<Omit<Known & Asked & Admitted & Routed & Prepared & Answered & Spent, keyof Received>>

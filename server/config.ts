@@ -181,8 +181,9 @@ function readAccounts(env: Env, providers: Iterable<Provider>): Map<string, Acco
     if (provider.inProcess !== undefined) continue
     const apiKey = set(env, provider.keyVariable)
     const own = readUrl(env, provider.baseUrlVariable, ['http:', 'https:'])
-    const base = own ?? provider.baseUrl
-    if (base === null || (apiKey === null && !(provider.keyless && own !== null))) continue
+    if (apiKey === null && !(provider.keyless && own !== null)) continue
+    const base = own ?? readBaseUrl(env, provider)
+    if (base === null) continue
     if (apiKey !== null && !/^[\x21-\x7e]+$/.test(apiKey)) {
       throw new ConfigError(provider.keyVariable, 'must be visible ASCII characters without spaces')
     }
@@ -190,7 +191,21 @@ function readAccounts(env: Env, providers: Iterable<Provider>): Map<string, Acco
     if (url.username + url.password !== '' || url.search !== '' || url.hash !== '') {
       throw new ConfigError(provider.baseUrlVariable, 'must be a URL without user, query and fragment')
     }
-    accounts.set(provider.id, { apiKey, origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') })
+    const dated = provider.dated === undefined ? {} : { version: set(env, provider.dated.variable) }
+    accounts.set(provider.id, { apiKey, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), ...dated })
   }
   return accounts
+}
+
+/** A provider's own base URL with what the operator must say of it. @throws ConfigError naming what is missing */
+function readBaseUrl(env: Env, provider: Provider): string | null {
+  return (
+    provider.baseUrl?.replace(/\{(\w+)\}/g, (_, name: string) => {
+      const value = set(env, name)
+      if (value === null)
+        throw new ConfigError(name, `must be set when ${provider.keyVariable} is, or ${provider.baseUrlVariable}`)
+      if (!/^[\w-]+$/.test(value)) throw new ConfigError(name, 'must be letters, digits and hyphens')
+      return value
+    }) ?? null
+  )
 }

@@ -3,6 +3,7 @@ import type { CallRecord } from '../db/model/calls.ts'
 import type { KeyKind } from '../db/model/ids.ts'
 import type { Price } from '../db/model/money.ts'
 import type { Plan } from '../db/model/plans.ts'
+import type { KeptResponse, KeptTurn, ResponseStatus } from '../db/model/responses.ts'
 import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -14,6 +15,8 @@ export interface Deps {
   readonly upstream: Upstream
   readonly journal: Journal
   readonly receipts: Receipts
+  readonly providerObjects: ProviderObjects
+  readonly responses: Responses
   readonly health: Health
   readonly clock: Clock
   readonly random: Random
@@ -65,6 +68,8 @@ export interface Account {
   /** Origin and path prefix of its API, no trailing slash. */
   readonly origin: string
   readonly basePath: string
+  /** The version of its API that the operator chose, where it has dated ones. */
+  readonly version?: string | null
 }
 
 export interface Credentials {
@@ -87,6 +92,43 @@ export interface Receipts {
 export interface Receipt {
   readonly call: CallRecord
   readonly price: Price | null
+}
+
+/** Kept answers of the Responses API, each seen by its own project only; see db/stores/responses.ts. */
+export interface Responses {
+  /** Every instance can read it when it resolves. */
+  save(response: KeptResponse): Promise<void>
+  /** Ends one that runs in the background. @returns false when it has ended already, or was deleted */
+  finish(end: Pick<KeptResponse, 'id' | 'projectId' | 'status' | 'answerJson' | 'itemIds'>): Promise<boolean>
+  find(projectId: string, id: string, nowMs: number): Promise<KeptResponse | null>
+  /** The turns that lead to it, itself last; `whole` is false when some before it are gone. Null: there is none. */
+  chain(
+    projectId: string,
+    id: string,
+    nowMs: number,
+  ): Promise<{ readonly turns: readonly KeptTurn[]; readonly whole: boolean; readonly status: ResponseStatus } | null>
+  /** The youngest turn with an item of that id. */
+  findItem(projectId: string, itemId: string, nowMs: number): Promise<KeptTurn | null>
+  /** Really deletes. @returns false when there was none */
+  delete(projectId: string, id: string): Promise<boolean>
+  /** Says that it is still worked on. @returns its status, null when it was deleted */
+  beat(projectId: string, id: string, nowMs: number): Promise<ResponseStatus | null>
+  /** Keeps a chain for as long as what goes on from it. */
+  prolong(projectId: string, ids: readonly string[], expiresAtMs: number): Promise<void>
+}
+
+/** Whose files and batches at a provider are: an account is shared by many projects; see db/stores/provider-objects.ts. */
+export interface ProviderObjects {
+  /** Noted for every instance when it resolves. */
+  add(owner: ObjectOwner, ids: readonly string[], nowMs: number): Promise<void>
+  /** Those of the ids that are the owner's. */
+  owned(owner: ObjectOwner, ids: readonly string[]): Promise<ReadonlySet<string>>
+  remove(owner: ObjectOwner, id: string): Promise<void>
+}
+
+export interface ObjectOwner {
+  readonly projectId: string
+  readonly provider: string
 }
 
 export interface Health {

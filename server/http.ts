@@ -39,6 +39,28 @@ export interface Sink {
 
 export type Handle = (incoming: Incoming) => Promise<Reply>
 
+/** The other end of a connection that carries messages both ways, such as a WebSocket. */
+export interface Peer {
+  /** Does nothing once the connection is closed. */
+  send(text: string): void
+  /** Bytes that wait to leave. */
+  readonly waiting: number
+  /** @param callback called once, when what waits has left. */
+  onDrain(callback: () => void): void
+  /** @param code as in RFC 6455, such as 1000 */
+  close(code: number, reason: string): void
+}
+
+/** What is done with its messages. Neither may throw. */
+export interface Talk {
+  onMessage(text: string): void
+  /** Called once, whoever closed it. */
+  onClose(): void
+}
+
+/** Answers a request for such a connection, by a reply that refuses it, or by what is done with its messages. */
+export type Connect = (incoming: Incoming) => Promise<Reply | ((peer: Peer) => Talk)>
+
 export class BodyTooLarge extends Error {}
 
 export class BodyBroken extends Error {}

@@ -4,7 +4,8 @@ import { memoryKv } from '../db/kv/memory.ts'
 import { type Database, openDatabase } from '../db/open.ts'
 import { createStores, type Stores } from '../db/stores/index.ts'
 import { KEYS_CHANNEL } from '../db/stores/keys.ts'
-import { readOrMakeSecret } from '../db/vault.ts'
+import { type ResponseStore, responseStore } from '../db/stores/responses.ts'
+import { createVault, readOrMakeSecret } from '../db/vault.ts'
 import { type App, createApp } from './app.ts'
 import { bootstrap } from './bootstrap.ts'
 import { createPrices, overridesSchema } from './catalog/prices.ts'
@@ -18,6 +19,7 @@ import { readAssets } from './runtime/assets.ts'
 import { systemLog } from './runtime/log.ts'
 import { currentRuntime, type Runtime } from './runtime/runtime.ts'
 import { systemClock, systemRandom } from './runtime/system.ts'
+import { webSockets } from './runtime/websocket.ts'
 import { VERSION } from './version.ts'
 
 export { ConfigError, FolderLockedError }
@@ -25,6 +27,7 @@ export { ConfigError, FolderLockedError }
 /** How long a stop waits for calls under way. */
 const DRAIN_MS = 30_000
 const FLUSH_MS = 5_000
+const SWEEP_MS = 3_600_000
 const NANO_PER_TOKEN = 1_000
 
 /** Where the build puts its results, whether this file is one of them or a source. */
@@ -51,11 +54,14 @@ export interface Running {
 export async function start(): Promise<Running> {
   const gateway = await open()
   try {
-    const listener = await gateway.runtime.listen(gateway.app.handle, gateway.config)
+    const sockets = webSockets(gateway.app.connect, { maxMessageBytes: gateway.config.maxBodyBytes })
+    const options = { ...gateway.config, upgrade: sockets.upgrade }
+    const listener = await gateway.runtime.listen(gateway.app.handle, options)
     return {
       url: gateway.config.publicUrl ?? listener.url,
       firstTestKey: gateway.firstTestKey,
       async close() {
+        sockets.close()
         await listener.close(DRAIN_MS)
         await gateway.close()
       },
@@ -88,18 +94,31 @@ async function open(): Promise<Gateway> {
       fsync: config.journalFsync,
     })
     closing.push(() => journal.close(FLUSH_MS))
-    if (config.secrets.length === 0) readOrMakeSecret(config.dataDir)
+    const secrets = config.secrets.length > 0 ? config.secrets : [readOrMakeSecret(config.dataDir)]
+    const responses = responseStore(database.db, createVault(secrets))
+    closing.push(sweeping(responses, log))
     const random = systemRandom()
     const firstTestKey = await bootstrap(stores, config, { clock: systemClock, random })
     const runtime = await currentRuntime()
     const upstream = runtime.upstream({ connectTimeoutMs: config.connectTimeoutMs })
     closing.push(() => upstream.close())
-    const deps = await depsOf({ config, database, stores, journal, log, upstream, random })
+    const deps = await depsOf({ config, database, stores, responses, journal, log, upstream, random })
     return { app: createApp(deps), config, runtime, firstTestKey, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** Deletes expired responses, from now on and every hour. @returns the end of it */
+function sweeping(responses: ResponseStore, log: Deps['log']): () => undefined {
+  const sweep = (): void => {
+    responses.sweep(systemClock.now()).catch((cause: unknown) => log.warn('Expired responses stay', { cause }))
+  }
+  sweep()
+  const timer = setInterval(sweep, SWEEP_MS)
+  timer.unref()
+  return () => clearInterval(timer) as undefined
 }
 
 function databaseOptions(config: Config): Parameters<typeof openDatabase>[0] {
@@ -118,13 +137,14 @@ interface Parts {
   readonly config: Config
   readonly database: Database
   readonly stores: Stores
+  readonly responses: ResponseStore
   readonly journal: OpenJournal
   readonly log: Deps['log']
   readonly upstream: Deps['upstream']
   readonly random: Deps['random']
 }
 
-async function depsOf({ config, database, stores, journal, log, upstream, random }: Parts): Promise<Deps> {
+async function depsOf({ config, database, stores, responses, journal, log, upstream, random }: Parts): Promise<Deps> {
   const kv = memoryKv()
   return {
     directory: await directoryOf(config, database, stores, log),
@@ -133,6 +153,8 @@ async function depsOf({ config, database, stores, journal, log, upstream, random
     upstream,
     journal,
     receipts: stores.calls,
+    responses,
+    providerObjects: stores.providerObjects,
     health: {
       database: () => database.ping(),
       journal: () => (journal.status().degraded ? 'down' : 'ok'),

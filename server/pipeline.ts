@@ -1,21 +1,39 @@
-import type { Answered, Call, Ending, Received, Settled, StreamSource, WholeAnswer } from './call.ts'
+import type {
+  Admitted,
+  Answered,
+  Call,
+  Ending,
+  Keeping,
+  Prepared,
+  Received,
+  Routed,
+  Settled,
+  StreamSource,
+  WholeAnswer,
+} from './call.ts'
 import type { Deps } from './deps.ts'
 import { asGatewayError, GatewayError } from './errors.ts'
 import { CallerGone, nonsense } from './failure.ts'
-import type { Reply } from './http.ts'
+import type { Reply, StreamBody } from './http.ts'
 import { admit, RateLimited } from './stages/admit.ts'
 import { authenticate } from './stages/authenticate.ts'
+import { BackgroundJob } from './stages/background.ts'
 import { dispatch } from './stages/dispatch.ts'
+import { gather, partsOf } from './stages/gather.ts'
+import { failedInBackground, keepStream, keepWhole, startedInBackground, warmedUp } from './stages/keep.ts'
 import { record, settle } from './stages/meter.ts'
 import { prepare } from './stages/prepare.ts'
 import { read } from './stages/read.ts'
+import { recall } from './stages/recall.ts'
 import { relay } from './stages/relay.ts'
-import { respondError, respondStream, respondWhole } from './stages/respond.ts'
+import { respondBackground, respondError, respondStream, respondWhole } from './stages/respond.ts'
 import { route } from './stages/route.ts'
-import type { Answer } from './wire/wire.ts'
+import type { Answer, Ask } from './wire/wire.ts'
 
 /** Who holds a request's key: all that endpoints which call no model need of the line. */
 export { principalOf } from './stages/authenticate.ts'
+/** Responses that run in the background of this process. */
+export { DEAD_MS, jobOf } from './stages/background.ts'
 
 /** The story of a call: in one end as bytes, out of the other as bytes, settled exactly once on the way. */
 export async function answer(received: Received, deps: Deps): Promise<Reply> {
@@ -23,12 +41,25 @@ export async function answer(received: Received, deps: Deps): Promise<Reply> {
     const known = await authenticate(received, deps)
     const asked = await read(known, deps)
     const admitted = await admit(asked, deps)
-    const routed = route(admitted, deps)
-    const answered = await dispatch(prepare(routed, deps), deps)
+    const recalled = admitted.service.keeps === true ? await recall(admitted, deps) : admitted
+    if (keeps(recalled) && recalled.keeping.warmUp) return respondBackground(recalled, warmedUp(recalled))
+    const routed = route(recalled, deps)
+    if (routed.keeping?.background) return await detach(prepare(routed, deps), deps)
+    const parts = partsOf(routed)
+    const answered = parts === null ? await dispatch(prepare(routed, deps), deps) : await inParts(routed, parts, deps)
     return isStream(answered) ? stream(answered, deps) : await whole(answered, answered.answer as WholeAnswer, deps)
   } catch (thrown) {
     return refuse(received, thrown, deps)
   }
+}
+
+/** For requests with more inputs than their provider takes at a time. */
+function inParts(routed: Routed, parts: readonly Ask[], deps: Deps): Promise<Answered> {
+  const exchange = {
+    prepare: (part: Routed) => prepare(part, deps),
+    dispatch: (part: Prepared) => dispatch(part, deps),
+  }
+  return gather(routed, { parts, exchange }, deps)
 }
 
 function isStream(call: Answered): call is Answered & { readonly answer: StreamSource } {
@@ -40,15 +71,47 @@ function stream(call: Answered & { readonly answer: StreamSource }, deps: Deps):
     settle: (settledCall: Answered, ending: Ending) => settle(settledCall, ending, deps),
     record: (settled: Settled, written: () => void) => recordOrSay(settled, deps, written),
   }
-  return respondStream(call, relay(call, deps, metering), deps)
+  const body = relay(call, deps, metering)
+  return respondStream(call, keeps(call) ? keepStream(call, body, deps) : body, deps)
+}
+
+/** Something of the answer is to be kept. */
+function keeps<C extends Admitted>(call: C): call is C & { readonly keeping: Keeping } {
+  return call.keeping !== undefined
+}
+
+/** The caller is answered at once; its call goes on without it, down the same line. */
+async function detach(prepared: Prepared, deps: Deps): Promise<Reply> {
+  const call = prepared as Prepared & { readonly keeping: Keeping }
+  const started = await startedInBackground(call, deps)
+  const job = new BackgroundJob(call, deps)
+  void runDetached(call, job, deps)
+  return respondBackground(call, call.ask.stream ? (sink) => void job.follow(sink, -1) : started)
+}
+
+async function runDetached(
+  call: Prepared & { readonly keeping: Keeping },
+  job: BackgroundJob,
+  deps: Deps,
+): Promise<void> {
+  try {
+    const answered = await dispatch(call, deps)
+    if (isStream(answered)) return (stream(answered, deps).body as StreamBody)(job.sink)
+    await whole(answered, answered.answer as WholeAnswer, deps)
+  } catch (thrown) {
+    await refuse(call, thrown, deps)
+    await failedInBackground(call, asGatewayError(thrown), deps)
+  }
+  job.end()
 }
 
 async function whole(call: Answered, given: WholeAnswer, deps: Deps): Promise<Reply> {
-  const read = readAnswer(call, given)
+  const read = given.read ?? readAnswer(call, given)
   const ending = { outcome: 'done', status: 200, errorCode: null, metered: read } as const
   const settled = settle(call, { ...ending, providerEndedAt: given.endedAt }, deps)!
   await recorded(settled, deps)
-  return respondWhole(call, settled, read.withAdditions(call.options.additions ? settled.additions : null))
+  const body = read.withAdditions(call.options.additions ? settled.additions : null)
+  return respondWhole(call, settled, keeps(call) ? await keepWhole(call, body, deps) : body)
 }
 
 /** @throws GatewayError when the disk takes nothing and memory is full: an answer that nobody could bill is not given */
@@ -66,7 +129,9 @@ async function recorded(settled: Settled, deps: Deps): Promise<void> {
 
 function readAnswer(call: Answered, given: WholeAnswer): Answer {
   try {
-    return call.target.wire.readAnswer(given.bytes, call.ask)
+    const { wire } = call.target
+    if (wire.pass !== undefined) return wire.pass.readAnswer(given.bytes, given.contentType ?? null)
+    return wire.readAnswer(given.bytes, call.ask)
   } catch (error) {
     throw nonsense(call.target.provider.name, (error as Error).message)
   }
@@ -84,7 +149,7 @@ async function refuse(call: Call, thrown: unknown, deps: Deps): Promise<Reply> {
       outcome: gone ? 'aborted' : 'error',
       status: error.status,
       errorCode: gone ? null : error.code,
-      metered: null,
+      metered: call.spent ?? null,
       providerEndedAt: deps.clock.monotonic(),
     },
     deps,

@@ -1,5 +1,7 @@
 import type { Kysely } from 'kysely'
 import * as first from './0001-first.ts'
+import * as responses from './0002-responses.ts'
+import * as providerObjects from './0003-provider-objects.ts'
 
 /** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
 export interface Migration {
@@ -10,4 +12,4 @@ export interface Migration {
 }
 
 /** In the order in which they run. New ones are added at the end. */
-export const MIGRATIONS: readonly Migration[] = [first]
+export const MIGRATIONS: readonly Migration[] = [first, responses, providerObjects]

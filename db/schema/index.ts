@@ -2,6 +2,8 @@ import type { ApiKeysTable } from './api-keys.ts'
 import type { CallsTable } from './calls.ts'
 import type { OrganizationsTable, ProjectsTable } from './organizations.ts'
 import type { PricesTable } from './prices.ts'
+import type { ProviderObjectsTable } from './provider-objects.ts'
+import type { ResponsesTable } from './responses.ts'
 import type { SettingsTable } from './settings.ts'
 import type { UsageHourlyTable } from './usage-hourly.ts'
 
@@ -16,5 +18,7 @@ export interface Schema {
   prices: PricesTable
   calls: CallsTable
   usage_hourly: UsageHourlyTable
+  responses: ResponsesTable
   settings: SettingsTable
+  provider_objects: ProviderObjectsTable
 }

@@ -4,6 +4,7 @@ import { type BootstrapStore, bootstrapStore } from './bootstrap.ts'
 import { type CallStore, callStore, type LoadCalls } from './calls.ts'
 import { type KeyStore, keyStore } from './keys.ts'
 import { type PriceStore, priceStore } from './prices.ts'
+import { type ProviderObjectStore, providerObjectStore } from './provider-objects.ts'
 import { type SettingStore, settingStore } from './settings.ts'
 
 /** What the product asks of its database, a noun a store; every SQL statement of the product is behind one of them. */
@@ -12,6 +13,7 @@ export interface Stores {
   readonly calls: CallStore
   readonly keys: KeyStore
   readonly prices: PriceStore
+  readonly providerObjects: ProviderObjectStore
   readonly settings: SettingStore
 }
 
@@ -23,6 +25,7 @@ export function createStores(database: { readonly db: Kysely<Schema>; readonly l
     calls: callStore(db, loadCalls),
     keys: keyStore(db),
     prices: priceStore(db),
+    providerObjects: providerObjectStore(db),
     settings: settingStore(db),
   }
 }

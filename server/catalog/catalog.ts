@@ -1,10 +1,15 @@
 import { formatUsd, type Price } from '../../db/model/money.ts'
 import { Bounded } from './bounded.ts'
 import { CATEGORIES, type Category, type Model } from './model.ts'
-import { MODELS, PROVIDER_IDS } from './models/index.ts'
+import { MODELS } from './models/index.ts'
+import { bareModel, isPinned, pinnedModel, publicId } from './names.ts'
 import { providerByName } from './tables.ts'
 
+export { type AutoPick, autoModels, isTask, TASKS, type Task, taskOf } from './auto.ts'
+export { factsOf, wiresOf } from './facts.ts'
 export { CATEGORIES, type Capability, type Category, type Model } from './model.ts'
+export { PROVIDER_IDS } from './models/index.ts'
+export { listedModel, publicId } from './names.ts'
 
 export interface Resolved {
   readonly provider: string
@@ -14,57 +19,27 @@ export interface Resolved {
   readonly pinned: boolean
 }
 
-/**
- * First segments that are always a provider, whether or not there is a row for it yet: `google/x` never falls through
- * to a host that has a model of that name, so that a name keeps its meaning when a provider is added.
- */
-const NAMESPACES: ReadonlySet<string> = new Set([
-  ...PROVIDER_IDS,
-  'anthropic',
-  'google',
-  'cohere',
-  'azure-openai',
-  'bedrock',
-])
 const SANDBOX = 'sandbox'
 const REMEMBERED = 2048
 const LONGEST_NAME = 256
 
-/** The names without a slash-namespace: the first model in the catalogue's order has the bare name. */
-const byBareId = new Map<string, Model>()
-const byPin = new Map<string, Model>()
-for (const model of MODELS) {
-  byPin.set(pinOf(model), model)
-  if (!isPinned(model.id) && !byBareId.has(model.id)) byBareId.set(model.id, model)
-}
 const resolved = new Bounded<Resolved>(REMEMBERED)
 
-function isPinned(id: string): boolean {
-  const slash = id.indexOf('/')
-  return slash > 0 && NAMESPACES.has(id.slice(0, slash))
-}
-
-function pinOf(model: Model): string {
-  return model.provider === SANDBOX ? model.id : `${model.provider}/${model.id}`
-}
-
-/** The id that lists show and requests may use: the provider's own, or `provider/id` where that would mean another. */
-export function publicId(model: Model): string {
-  return byBareId.get(model.id) === model ? model.id : pinOf(model)
-}
-
-/** The catalogue's entry for a public id or `provider/id`; null for what is not listed. */
+/** The catalogue's entry for a public id, `provider/id` or another name of it; null for what is not listed. */
 export function modelOf(id: string): Model | null {
-  return byPin.get(id) ?? byBareId.get(id) ?? null
+  return pinnedModel(id) ?? bareModel(id)
 }
 
 export function isCategory(text: string): text is Category {
   return (CATEGORIES as readonly string[]).includes(text)
 }
 
-/** All models, or those of a category, in the catalogue's order. */
-export function listModels(category?: Category): readonly Model[] {
-  return category === undefined ? MODELS : MODELS.filter((model) => model.category === category)
+/** All models, or those of a category or a provider, in the catalogue's order. */
+export function listModels(category?: Category, provider?: string): readonly Model[] {
+  if (category === undefined && provider === undefined) return MODELS
+  return MODELS.filter(
+    (model) => (category ?? model.category) === model.category && (provider ?? model.provider) === model.provider,
+  )
 }
 
 /**
@@ -85,12 +60,14 @@ function find(requested: string): Resolved | null {
     const slash = requested.indexOf('/')
     const provider = requested.slice(0, slash)
     const rest = requested.slice(slash + 1)
-    if (!PROVIDER_IDS.has(provider) || rest === '') return null
-    return { provider, model: provider === SANDBOX ? requested : rest, pinned: true }
+    if (rest === '') return null
+    const model = provider === SANDBOX ? requested : (pinnedModel(requested)?.id ?? rest)
+    return { provider, model, pinned: true }
   }
-  const listed = byBareId.get(requested)
-  if (listed !== undefined) return { provider: listed.provider, model: listed.id, pinned: false }
-  const provider = providerByName(requested)
+  const listed = bareModel(requested)
+  if (listed !== null) return { provider: listed.provider, model: listed.id, pinned: false }
+  // A namespace that is no provider's says nothing of who has the model.
+  const provider = requested.includes('/') ? null : providerByName(requested)
   return provider === null ? null : { provider, model: requested, pinned: false }
 }
 

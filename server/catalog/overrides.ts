@@ -71,16 +71,18 @@ export function tariffOf(usd: Override): Tariff {
   }
 }
 
-export interface OverrideMatch {
+export interface OverrideMatch<O> {
   /** As it was written, without the provider. */
   readonly name: string
-  readonly override: Override
+  readonly override: O
 }
 
 /** Finds the override of a model: its own name, else the longest `prefix*`; names are compared without regard to case. */
-export function overrideFinder(overrides: Overrides): (provider: string, model: string) => OverrideMatch | null {
-  const exact = new Map<string, OverrideMatch>()
-  const prefixes: (readonly [prefix: string, match: OverrideMatch])[] = []
+export function overrideFinder<O>(
+  overrides: Readonly<Record<string, O>>,
+): (provider: string, model: string) => OverrideMatch<O> | null {
+  const exact = new Map<string, OverrideMatch<O>>()
+  const prefixes: (readonly [prefix: string, match: OverrideMatch<O>])[] = []
   for (const [key, value] of Object.entries(overrides)) {
     const match = { name: key.slice(key.indexOf('/') + 1), override: value }
     if (key.endsWith('*')) prefixes.push([key.slice(0, -1).toLowerCase(), match])

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import type { Price } from '../../db/model/money.ts'
 import { Bounded } from './bounded.ts'
 import { PROVIDER_IDS } from './models/index.ts'
-import { type Overrides, overrideFinder, tariffOf } from './overrides.ts'
+import { type Override, type Overrides, overrideFinder, tariffOf } from './overrides.ts'
 import { type Tariff, tariffFrom } from './rates.ts'
-import { SHIPPED } from './shipped.ts'
+import { type Announced, SHIPPED } from './shipped.ts'
 import { findPriced, TABLES_VERSION } from './tables.ts'
 import { periodAt } from './times.ts'
 
@@ -56,7 +56,8 @@ export function createPrices(options: { readonly overrides?: Overrides } = {}): 
     if (own !== null) return { price: version(provider, own.name, 'override', tariffOf(own.override)), ...always }
     const shipped = findShipped(provider, model)
     if (shipped !== null) {
-      return { price: version(provider, shipped.name, 'watchllm', tariffOf(shipped.override)), ...always }
+      const { override, fromMs, untilMs } = shippedAt(shipped.override, atMs)
+      return { price: version(provider, shipped.name, 'watchllm', tariffOf(override)), fromMs, untilMs }
     }
     const entry = findPriced(provider, model)
     if (entry === undefined) return { price: null, ...always }
@@ -77,4 +78,14 @@ export function createPrices(options: { readonly overrides?: Overrides } = {}): 
       return found.price
     },
   }
+}
+
+function shippedAt(
+  shipped: Override | Announced,
+  atMs: number,
+): Pick<Held, 'fromMs' | 'untilMs'> & { override: Override } {
+  if (!('until' in shipped)) return { override: shipped, fromMs: -Infinity, untilMs: Infinity }
+  const changeMs = Date.parse(shipped.until)
+  if (atMs < changeMs) return { override: shipped.price, fromMs: -Infinity, untilMs: changeMs }
+  return { override: shipped.next, fromMs: changeMs, untilMs: Infinity }
 }

@@ -1,10 +1,17 @@
 import type { Override } from './overrides.ts'
 
+/** A price that its provider has announced to change: `price` holds until `until` (UTC, `YYYY-MM-DD`), then `next`. */
+export interface Announced {
+  readonly until: string
+  readonly price: Override
+  readonly next: Override
+}
+
 /**
- * Prices that the tables lack or have wrong, USD a million tokens, read from the providers' pages in July 2026.
- * `provider/model`, or `provider/*` for the rest of a provider.
+ * Prices that the tables lack or have wrong, USD a million tokens, read from the providers' pages in July to November
+ * 2026. `provider/model`, or `provider/*` for the rest of a provider.
  */
-export const SHIPPED: Readonly<Record<string, Override>> = {
+export const SHIPPED: Readonly<Record<string, Override | Announced>> = {
   // Answered by this process, or by the operator's own machine: nobody sends a bill.
   'sandbox/*': { input: 0, output: 0 },
   'ollama/*': { input: 0, output: 0 },
@@ -14,6 +21,41 @@ export const SHIPPED: Readonly<Record<string, Override>> = {
   'meta/Llama-4-Scout-17B-16E-Instruct-FP8': { input: 0, output: 0 },
   'meta/Llama-3.3-70B-Instruct': { input: 0, output: 0 },
   'meta/Llama-3.3-8B-Instruct': { input: 0, output: 0 },
+
+  // https://platform.claude.com/docs/en/about-claude/pricing
+  'anthropic/claude-fable-5-2*': { input: 8, output: 40, cache_read: 0.2, cache_write: 10, cache_write_1h: 16 },
+  'anthropic/claude-sonnet-5-5*': { input: 2, output: 10, cache_read: 0.1, cache_write: 2.5, cache_write_1h: 4 },
+  'anthropic/claude-haiku-5-5*': {
+    input: 0.1,
+    output: 0.5,
+    cache_read: 0.01,
+    cache_write: 0.125,
+    cache_write_1h: 0.2,
+    tiers: [{ above_input: 100_000, input: 0.5, output: 2.5, cache_read: 0.05, cache_write: 0.625, cache_write_1h: 1 }],
+  },
+
+  // https://platform.openai.com/docs/pricing
+  'openai/gpt-6.1-sol*': {
+    input: 2,
+    output: 10,
+    cache_read: 0.1,
+    cache_write: 2.5,
+    tiers: [{ above_input: 272_000, input: 4, output: 15, cache_read: 0.2, cache_write: 5 }],
+  },
+  'openai/gpt-6.1-terra*': {
+    input: 1,
+    output: 5,
+    cache_read: 0.05,
+    cache_write: 1.25,
+    tiers: [{ above_input: 272_000, input: 2, output: 7.5, cache_read: 0.1, cache_write: 2.5 }],
+  },
+
+  // Introductory until the end of November 2026. https://ai.google.dev/gemini-api/docs/pricing
+  'google/gemini-4-argon': {
+    until: '2026-12-01',
+    price: { input: 2, output: 10, cache_read: 0.1 },
+    next: { input: 4, output: 20, cache_read: 0.2 },
+  },
 
   // International region. https://www.alibabacloud.com/help/en/model-studio/model-pricing
   'qwen/qwen3.7-max': { input: 2.5, output: 7.5, cache_read: 0.5 },

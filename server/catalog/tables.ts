@@ -3,16 +3,24 @@ import { findProvider, type MatchLogic, type ModelInfo, type Provider as Table }
 /** The release that package.json pins; prices name it as their source. */
 export const TABLES_VERSION = '0.1.8'
 
-/** Our provider ids -> those of the price tables. Named one by one: the tables' own search by likeness would guess. */
-const TABLE_IDS: ReadonlyMap<string, string> = new Map([
-  ['openai', 'openai'],
-  ['groq', 'groq'],
-  ['deepseek', 'deepseek'],
-  ['mistral', 'mistral'],
-  ['xai', 'x-ai'],
-  ['perplexity', 'perplexity'],
-  ['together', 'together'],
-  ['openrouter', 'openrouter'],
+/**
+ * Our provider ids -> those of the price tables. Named one by one: the tables' own search by likeness would guess. A
+ * second table prices what the first leaves out: Azure's global deployments cost what OpenAI asks.
+ */
+const TABLE_IDS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['openai', ['openai']],
+  ['anthropic', ['anthropic']],
+  ['google', ['google']],
+  ['groq', ['groq']],
+  ['deepseek', ['deepseek']],
+  ['mistral', ['mistral']],
+  ['cohere', ['cohere']],
+  ['xai', ['x-ai']],
+  ['perplexity', ['perplexity']],
+  ['together', ['together']],
+  ['openrouter', ['openrouter']],
+  ['azure-openai', ['azure', 'openai']],
+  ['bedrock', ['aws']],
 ])
 
 const regexes = new Map<string, RegExp>()
@@ -37,21 +45,20 @@ function matches(logic: MatchLogic, name: string): boolean {
   return regexOf(logic.regex).test(name)
 }
 
-function tableOf(provider: string): Table | undefined {
-  const id = TABLE_IDS.get(provider)
-  return id === undefined ? undefined : findProvider({ providerId: id })
+function tablesOf(provider: string): readonly Table[] {
+  return (TABLE_IDS.get(provider) ?? []).flatMap((id) => findProvider({ providerId: id }) ?? [])
 }
 
 /** The entry that prices a model, by the tables' own patterns; undefined when there is none. */
 export function findPriced(provider: string, model: string): ModelInfo | undefined {
-  const table = tableOf(provider)
-  if (table === undefined) return undefined
   const name = model.toLowerCase().trim()
-  const find = (wanted: string) => table.models.find((entry) => matches(entry.match, wanted))
-  const found = find(name)
-  if (found !== undefined) return found
   const dashed = name.replace(COMPACT_DATE, dashIfDate)
-  return dashed === name ? undefined : find(dashed)
+  for (const { models } of tablesOf(provider)) {
+    const find = (wanted: string) => models.find((entry) => matches(entry.match, wanted))
+    const found = find(name) ?? (dashed === name ? undefined : find(dashed))
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** The tables write snapshot dates as 2026-03-05; some callers write 20260305. */
@@ -71,6 +78,9 @@ const OWN_PATTERNS: readonly (readonly [provider: string, pattern: RegExp])[] = 
     'openai',
     /^(chatgpt-|text-embedding-(3|ada)|omni-moderation|babbage-002|davinci-002|dall-e-|tts-1|codex-mini|o\d(-|$))/,
   ],
+  ['bedrock', /^(?:[a-z-]+\.)?(?:anthropic|amazon|openai|meta|mistral|cohere|deepseek|qwen)\.[a-z]/],
+  ['google', /^gemma-\d/],
+  ['cohere', /^embed-(v4|english|multilingual)/],
   ['qwen', /^(qwen[\d.-]|qwen$|qwq-|qvq-|text-embedding-v\d)/],
   ['perplexity', /^sonar(-|$)/],
 ]
@@ -80,7 +90,7 @@ export function providerByName(model: string): string | null {
   const name = model.toLowerCase().trim()
   for (const [provider, pattern] of OWN_PATTERNS) if (pattern.test(name)) return provider
   for (const provider of TABLE_IDS.keys()) {
-    const logic = tableOf(provider)?.model_match
+    const logic = tablesOf(provider)[0]?.model_match
     if (logic !== undefined && matches(logic, name)) return provider
   }
   return null

@@ -1,5 +1,5 @@
 import { makeId } from '../../db/model/ids.ts'
-import type { Service } from '../call.ts'
+import type { Memory, Service } from '../call.ts'
 import { GatewayError } from '../errors.ts'
 import { answer } from '../pipeline.ts'
 import type { SaidInPath } from '../wire/wire.ts'
@@ -10,8 +10,9 @@ const ID_BYTES = 16
 /**
  * An endpoint that sends a call down the line.
  * @param say what the path's `{id}` says of the request, for dialects that say it there; null: no such route
+ * @param memory of the connection, where it carries many calls
  */
-export function callModel(service: Service, say?: (id: string) => SaidInPath | null): Endpoint {
+export function callModel(service: Service, say?: (id: string) => SaidInPath | null, memory?: Memory): Endpoint {
   return async (incoming, deps, { id, provider }) => {
     const said = say?.(id) ?? null
     if (say !== undefined && said === null) throw new GatewayError('not_found', `No method "${id.slice(0, 128)}"`)
@@ -25,6 +26,7 @@ export function callModel(service: Service, say?: (id: string) => SaidInPath | n
         service,
         pinned: provider,
         said,
+        ...(memory === undefined ? {} : { memory }),
       },
       deps,
     )

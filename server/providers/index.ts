@@ -1,5 +1,10 @@
 import type { Upstream } from '../upstream.ts'
+import { anthropic } from './anthropic.ts'
+import { azureOpenai } from './azure-openai.ts'
+import { bedrock } from './bedrock.ts'
+import { cohere } from './cohere.ts'
 import { deepseek } from './deepseek.ts'
+import { google } from './google.ts'
 import { groq } from './groq.ts'
 import { meta } from './meta.ts'
 import { mistral } from './mistral.ts'
@@ -18,9 +23,12 @@ import { xai } from './xai.ts'
 export const PROVIDERS: ReadonlyMap<string, Provider> = new Map(
   [
     openai,
+    anthropic,
+    google,
     groq,
     deepseek,
     mistral,
+    cohere,
     xai,
     perplexity,
     qwen,
@@ -29,6 +37,8 @@ export const PROVIDERS: ReadonlyMap<string, Provider> = new Map(
     together,
     openrouter,
     ollama,
+    azureOpenai,
+    bedrock,
     sandbox,
   ].map((provider) => [provider.id, provider]),
 )

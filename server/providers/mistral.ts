@@ -8,11 +8,19 @@ export const mistral: Provider = {
   baseUrl: 'https://api.mistral.ai/v1',
   keyVariable: 'MISTRAL_API_KEY',
   baseUrlVariable: 'MISTRAL_BASE_URL',
-  wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
+  wires: {
+    'openai-chat': '/chat/completions',
+    'openai-embeddings': '/embeddings',
+    'openai-transcriptions': '/audio/transcriptions',
+    'openai-moderations': '/moderations',
+    'openai-files': '/files',
+  },
   auth: bearer,
   quirks: {
     noStreamOptions:
       'Refused with 422 extra_forbidden at body.stream_options.include_usage; usage comes unasked in the last chunk',
-    plainVectors: 'encoding_format and dimensions are unknown to mistral-embed: it always answers 1024 floats',
+    plainVectors: 'encoding_format is unknown to mistral-embed: it always answers 1024 floats',
+    textsOnly: 'input is a string or an array of strings',
+    dimensionsAs: { name: 'output_dimension', why: 'Its own name, for the models that can: codestral-embed' },
   },
 }

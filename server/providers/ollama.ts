@@ -19,5 +19,8 @@ export const ollama: Provider = {
     'openai-embeddings': '/embeddings',
   },
   auth: (key) => (key === '' ? [] : bearer(key)),
-  quirks: { plainVectors: 'Older versions ignore encoding_format and dimensions' },
+  quirks: {
+    plainVectors: 'Older versions ignore encoding_format and dimensions',
+    textsOnly: 'input as an array of tokens is not supported',
+  },
 }

@@ -10,9 +10,15 @@ export const openrouter: Provider = {
   baseUrlVariable: 'OPENROUTER_BASE_URL',
   wires: {
     'openai-chat': '/chat/completions',
+    'openai-responses': '/responses',
     'openai-completions': '/completions',
     'openai-embeddings': '/embeddings',
   },
   auth: bearer,
-  quirks: { plainVectors: 'Many vendors stand behind it: some ignore encoding_format and dimensions' },
+  // By which it shows whose application calls.
+  forwards: ['http-referer', 'x-title'],
+  quirks: {
+    plainVectors: 'Many vendors stand behind it: some ignore encoding_format and dimensions',
+    statelessResponses: 'Each request is independent: the whole conversation must be sent every time',
+  },
 }

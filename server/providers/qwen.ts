@@ -12,7 +12,17 @@ export const qwen: Provider = {
   baseUrl: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
   keyVariable: 'DASHSCOPE_API_KEY',
   baseUrlVariable: 'QWEN_BASE_URL',
-  wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
+  wires: {
+    'openai-chat': '/chat/completions',
+    'openai-responses': '/responses',
+    'openai-embeddings': '/embeddings',
+    'openai-files': '/files',
+    'openai-batches': '/batches',
+  },
   auth: bearer,
-  quirks: { plainVectors: 'encoding_format takes float only' },
+  quirks: {
+    plainVectors: 'encoding_format takes float only',
+    maxEmbeddingInputs: { most: 10, why: 'text-embedding-v3 and v4: the maximum batch size is 10' },
+    textsOnly: 'input is a string, an array of strings or a file',
+  },
 }

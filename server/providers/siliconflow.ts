@@ -11,6 +11,17 @@ export const siliconflow: Provider = {
   baseUrl: 'https://api.siliconflow.com/v1',
   keyVariable: 'SILICONFLOW_API_KEY',
   baseUrlVariable: 'SILICONFLOW_BASE_URL',
-  wires: { 'openai-chat': '/chat/completions', 'openai-embeddings': '/embeddings' },
+  wires: {
+    'openai-chat': '/chat/completions',
+    'openai-embeddings': '/embeddings',
+    'openai-images': '/images/generations',
+    'openai-speech': '/audio/speech',
+    'openai-transcriptions': '/audio/transcriptions',
+    rerank: '/rerank',
+  },
   auth: bearer,
+  quirks: {
+    maxEmbeddingInputs: { most: 32, why: 'The maximum array size of input is 32' },
+    textsOnly: 'input is a string or an array of strings',
+  },
 }

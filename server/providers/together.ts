@@ -12,7 +12,17 @@ export const together: Provider = {
     'openai-chat': '/chat/completions',
     'openai-completions': '/completions',
     'openai-embeddings': '/embeddings',
+    'openai-images': '/images/generations',
+    'openai-speech': '/audio/speech',
+    'openai-transcriptions': '/audio/transcriptions',
+    'openai-files': '/files',
+    'openai-batches': '/batches',
+    rerank: '/rerank',
   },
   auth: bearer,
-  quirks: { plainVectors: 'encoding_format and dimensions are no parameters of its API: it always answers floats' },
+  quirks: {
+    plainVectors: 'encoding_format and dimensions are no parameters of its API: it always answers floats',
+    textsOnly: 'input is a string or a list of strings',
+    dimensionsAs: { name: null, why: 'dimensions is no parameter of its API' },
+  },
 }

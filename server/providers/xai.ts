@@ -8,6 +8,11 @@ export const xai: Provider = {
   baseUrl: 'https://api.x.ai/v1',
   keyVariable: 'XAI_API_KEY',
   baseUrlVariable: 'XAI_BASE_URL',
-  wires: { 'openai-chat': '/chat/completions', 'openai-completions': '/completions' },
+  wires: {
+    'openai-responses': '/responses',
+    'openai-chat': '/chat/completions',
+    'openai-completions': '/completions',
+    'openai-images': '/images/generations',
+  },
   auth: bearer,
 }

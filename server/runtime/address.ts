@@ -8,12 +8,3 @@ export class AddressError extends Error {
     this.name = 'AddressError'
   }
 }
-
-/** Listens by `serve`, which throws when it can't. @throws AddressError */
-export function serveOn<Server>(options: ListenOptions, serve: () => Server): Server {
-  try {
-    return serve()
-  } catch (error) {
-    throw new AddressError(options, error)
-  }
-}

@@ -1,22 +1,17 @@
-import type { Handle, Listener, ListenOptions } from '../http.ts'
+import type { Handle, Listener } from '../http.ts'
 import type { Upstream } from '../upstream.ts'
+import { listen, type ServeOptions } from './server.ts'
+import { socketUpstream, type UpstreamOptions } from './upstream-socket.ts'
 
-/** What differs between Node, Bun and Deno: how to listen and how to call out. */
+/** What a process is run by. Everything that we do over sockets is the same on all of them. */
 export interface Runtime {
   readonly name: 'node' | 'bun' | 'deno'
-  listen(handle: Handle, options: ListenOptions): Promise<Listener>
-  upstream(options: { readonly connectTimeoutMs: number }): Upstream
+  listen(handle: Handle, options: ServeOptions): Promise<Listener>
+  upstream(options: UpstreamOptions): Upstream
 }
 
-/** The runtime that this process is; only its own code is loaded. */
-export async function currentRuntime(): Promise<Runtime> {
-  if ('Bun' in globalThis) return onSockets('bun', (await import('./bun.ts')).listen)
-  if ('Deno' in globalThis) return onSockets('deno', (await import('./deno.ts')).listen)
-  const [{ listen }, { undiciUpstream }] = await Promise.all([import('./node.ts'), import('./upstream-undici.ts')])
-  return { name: 'node', listen, upstream: undiciUpstream }
-}
-
-async function onSockets(name: 'bun' | 'deno', listen: Runtime['listen']): Promise<Runtime> {
-  const { socketUpstream } = await import('./upstream-socket.ts')
+/** The runtime that this process is. */
+export function currentRuntime(): Runtime {
+  const name = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node'
   return { name, listen, upstream: socketUpstream }
 }

@@ -5,15 +5,17 @@ import { ResponseReader } from './response-reader.ts'
 
 export interface UpstreamOptions {
   readonly connectTimeoutMs: number
+  /** A certificate in PEM that is trusted instead of the system's. */
+  readonly ca?: string
 }
 
 /** An idle connection is closed after this, or a second before the provider said that it would. */
 const IDLE_MS = 30_000
 
 /**
- * Calls out over sockets of its own: on Bun and Deno, where fetch costs two to five times as much, can't tell when a
- * connection is made, and on Bun lets 256 calls wait for their answers at a time. Every call that doesn't find an idle
- * connection makes one. Time limits other than connecting are the caller's.
+ * Calls out over sockets of its own: fetch costs two to five times as much, can't tell when a connection is made, and
+ * on Bun lets 256 calls wait for their answers at a time. Every call that doesn't find an idle connection makes one.
+ * Time limits other than connecting are the caller's.
  */
 export function socketUpstream(options: UpstreamOptions): Upstream {
   const hosts = new Map<string, Host>()
@@ -22,7 +24,7 @@ export function socketUpstream(options: UpstreamOptions): Upstream {
     start(request, handler) {
       let host = hosts.get(request.origin)
       if (host === undefined) {
-        host = new Host(request.origin, options.connectTimeoutMs)
+        host = new Host(request.origin, options)
         hosts.set(request.origin, host)
       }
       const exchange = new Exchange(handler)
@@ -44,21 +46,23 @@ export function socketUpstream(options: UpstreamOptions): Upstream {
 /** The connections to one origin. */
 class Host {
   readonly #url: URL
-  readonly #connectTimeoutMs: number
+  readonly #options: UpstreamOptions
+  /** What the last handshake left: with it the next one takes a round trip and a signature less. */
+  #session: Buffer | null = null
   readonly #idle: Connection[] = []
   readonly #all = new Set<Connection>()
   readonly #heads = new WeakMap<readonly string[], Map<string, string>>()
 
-  constructor(origin: string, connectTimeoutMs: number) {
+  constructor(origin: string, options: UpstreamOptions) {
     this.#url = new URL(origin)
-    this.#connectTimeoutMs = connectTimeoutMs
+    this.#options = options
   }
 
   /** The connection used last: the others grow old and are closed. */
   take(): Connection {
     const idle = this.#idle.pop()
     if (idle !== undefined) return idle
-    const connection = new Connection(this, openSocket(this.#url), this.#connectTimeoutMs)
+    const connection = new Connection(this, this.#open(), this.#options.connectTimeoutMs)
     this.#all.add(connection)
     return connection
   }
@@ -95,20 +99,33 @@ class Host {
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#all, (connection) => connection.end()))
   }
+
+  /** By the first address of the name that answers, whichever family it is of: node's own default. */
+  #open(): Opening {
+    const { protocol, hostname, port } = this.#url
+    const host = hostname.replace(/^\[|\]$/g, '')
+    if (protocol === 'http:') return { socket: connect({ host, port: Number(port || 80) }), ready: 'connect' }
+    const socket = connectTls({
+      host,
+      port: Number(port || 443),
+      ALPNProtocols: ['http/1.1'],
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(this.#options.ca === undefined ? {} : { ca: this.#options.ca }),
+      ...(this.#session === null ? {} : { session: this.#session }),
+    })
+    socket.on('session', (session) => {
+      this.#session = session
+    })
+    // Never twice: a session that the provider doesn't like any more must not stand in the way of the next connection.
+    this.#session = null
+    return { socket, ready: 'secureConnect' }
+  }
 }
 
 interface Opening {
   readonly socket: Socket
   /** The event that says that it is open. */
   readonly ready: 'connect' | 'secureConnect'
-}
-
-function openSocket({ protocol, hostname, port }: URL): Opening {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  if (protocol === 'http:') return { socket: connect({ host, port: Number(port || 80) }), ready: 'connect' }
-  const name = isIP(host) === 0 ? { servername: host } : {}
-  const socket = connectTls({ host, port: Number(port || 443), ALPNProtocols: ['http/1.1'], ...name })
-  return { socket, ready: 'secureConnect' }
 }
 
 /** One socket. It serves one exchange after the other and is destroyed by the first thing that isn't in order. */

@@ -2,8 +2,9 @@ import { promisify } from 'node:util'
 import { brotliDecompress, inflate, unzip } from 'node:zlib'
 import { type Answered, grow, type Prepared, type StreamReader, type StreamSource, type Timing } from '../call.ts'
 import type { Deps, Timer } from '../deps.ts'
-import type { GatewayError } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import { brokenConnection, CallerGone, nonsense, refusalOf, tooLate } from '../failure.ts'
+import { unframed } from '../unframe.ts'
 import type { Upstream, UpstreamError, UpstreamExchange, UpstreamHandler } from '../upstream.ts'
 
 /** A whole answer larger than this is no answer: 64 MiB. */
@@ -39,6 +40,8 @@ class Attempt implements UpstreamHandler, StreamSource {
   #phase: 'head' | 'body' | 'first' | 'stream' | 'over' = 'head'
   #status = 0
   #encoding: string | null = null
+  /** Of an answer that is passed on as it is. */
+  #contentType: string | null = null
   #retryAfter: string | null = null
   /** The call from the provider's head on. */
   #timed: (Prepared & { readonly timing: Timing }) | null = null
@@ -60,7 +63,9 @@ class Attempt implements UpstreamHandler, StreamSource {
   }
 
   start(upstream: Upstream): void {
-    this.#exchange = upstream.start(this.#call.request, this)
+    const { framing } = this.#call.target.provider
+    const handler = framing === undefined ? this : unframed(this, () => this.#exchange?.abort())
+    this.#exchange = upstream.start(this.#call.request, handler)
     this.#arm()
   }
 
@@ -79,6 +84,10 @@ class Attempt implements UpstreamHandler, StreamSource {
     const type = header('content-type')
     const streams = type?.includes('text/event-stream') ?? false
     this.#phase = streams ? 'first' : 'body'
+    if (this.#call.target.wire.pass !== undefined) {
+      this.#contentType = type ?? 'application/octet-stream'
+      if (!streams || this.#encoding === null) return
+    }
     if (streams === this.#call.ask.stream && (!streams || this.#encoding === null)) return
     const what = streams ? 'a stream' : (type ?? 'no content type')
     this.#fail(nonsense(this.#provider, `Unexpected answer: ${what}, encoding ${this.#encoding ?? 'none'}`))
@@ -157,8 +166,9 @@ class Attempt implements UpstreamHandler, StreamSource {
     const endedAt = this.#deps.clock.monotonic()
     this.#phase = 'over'
     const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+    const contentType = this.#contentType
     const resolve = (bytes: Uint8Array) =>
-      this.#settle.resolve(grow(this.#timed!, { answer: { kind: 'whole', bytes, endedAt } as const }))
+      this.#settle.resolve(grow(this.#timed!, { answer: { kind: 'whole', bytes, endedAt, contentType } as const }))
     if (encoding === null) return resolve(whole)
     decompress(whole, encoding).then(resolve, (error: Error) =>
       this.#settle.reject(nonsense(this.#provider, `Can not decompress ${encoding}: ${error.message}`)),
@@ -166,17 +176,18 @@ class Attempt implements UpstreamHandler, StreamSource {
   }
 
   #refuse(): void {
-    const { provider, account, model } = this.#call.target
-    this.#fail(
-      refusalOf({
-        provider: provider.name,
-        model,
-        status: this.#status,
-        body: Buffer.concat(this.#chunks).toString(),
-        retryAfter: this.#retryAfter,
-        apiKey: account.apiKey,
-      }),
-    )
+    const { provider, account, model, wire } = this.#call.target
+    const error = refusalOf({
+      provider: provider.name,
+      model,
+      status: this.#status,
+      body: Buffer.concat(this.#chunks).toString(),
+      retryAfter: this.#retryAfter,
+      apiKey: account.apiKey,
+    })
+    // A path of a provider's own objects may really lead nowhere.
+    const isMissing = this.#status === 404 && wire.pass !== undefined && error.code === 'invalid_request'
+    this.#fail(isMissing ? new GatewayError('not_found', error.message, { details: error.details! }) : error)
   }
 
   #fail(error: GatewayError): void {

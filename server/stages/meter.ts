@@ -1,9 +1,9 @@
 import type { CallRecord } from '../../db/model/calls.ts'
-import { costPico, formatUsd, PICO_PER_NANO } from '../../db/model/money.ts'
+import { costPico, formatUsd, PICO_PER_NANO, type Price } from '../../db/model/money.ts'
 import { NO_USAGE } from '../../db/model/usage.ts'
 import type { Call, Ending, Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
-import type { Additions } from '../wire/wire.ts'
+import type { Additions, Metered } from '../wire/wire.ts'
 
 const MAX_ID = 256
 
@@ -19,7 +19,7 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
   const { target, principal } = call
   const price = target === undefined ? null : deps.prices.priceOf(target.provider.id, target.model, call.receivedAtMs)
   const metered = ending.metered
-  const cost = metered === null ? 0 : price === null ? null : costPico(metered.usage, price)
+  const cost = metered === null ? 0 : price === null ? null : costOf(metered, price)
   const latencyMs = deps.clock.monotonic() - call.startedAt
   const providerMs =
     call.timing === undefined ? 0 : (ending.providerEndedAt ?? call.timing.firstByteAt) - call.timing.sentAt
@@ -38,7 +38,7 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
     outcome: ending.outcome,
     errorCode: ending.errorCode,
     usage: metered?.usage ?? NO_USAGE,
-    usageSource: metered?.source ?? 'none',
+    usageSource: metered === null || metered.isUncounted === true ? 'none' : metered.source,
     priceId: price?.id ?? null,
     costPico: cost,
     latencyUs: Math.round(latencyMs * 1000),
@@ -53,6 +53,12 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
     metadata: call.options?.metadata ?? null,
   }
   return { record, price, additions: additionsOf(record, deps.settings.nanoPerToken) }
+}
+
+/** Null when what was used can't be counted in what the price is for; a price for each call needs no counting. */
+function costOf({ usage, isUncounted }: Metered, price: Price): number | null {
+  const isByToken = price.tiers.length > 0 || Object.values(price.rates).some((rate) => rate > 0)
+  return isUncounted === true && isByToken ? null : costPico(usage, price)
 }
 
 /** The settled call in the journal; calls back once it can't be lost any more. Calls without a key leave no record. */

@@ -1,10 +1,12 @@
 import { grow, type Prepared, type Routed, type Target } from '../call.ts'
+import { factsOf } from '../catalog/catalog.ts'
 import type { Account, Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http.ts'
+import { shaped } from '../providers/request.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import type { Adaptation } from '../wire/dialect.ts'
-import { type Edited, WireError } from '../wire/wire.ts'
+import { type Edited, type Pass, WireError } from '../wire/wire.ts'
 
 /** A header's worth; the rest is told by its number. */
 const MAX_NAMED = 20
@@ -16,8 +18,10 @@ const MAX_NAMED = 20
  */
 export function prepare(call: Routed, deps: Deps): Prepared {
   const { body, adapted } = edit(call)
+  const quirk = call.target.provider.quirks?.body?.[call.target.wireId]
+  const sent = quirk === undefined ? body : shaped(body, quirk, (name) => call.incoming.header(name))
   if (call.options.strict && adapted.length > 0) throw notAsAsked(adapted[0]!, call.target)
-  return grow(call, { request: toRequest(call, body, deps.clock.now()), adapted: adaptedText(adapted) })
+  return grow(call, { request: toRequest(call, sent, deps.clock.now()), adapted: adaptedText(adapted) })
 }
 
 function edit({ target, ask, options }: Routed): Edited {
@@ -27,7 +31,9 @@ function edit({ target, ask, options }: Routed): Edited {
       model: target.model,
       askUsage: quirks?.noStreamOptions === undefined,
       plainVectors: quirks?.plainVectors !== undefined,
-      facts: null,
+      textsOnly: quirks?.textsOnly !== undefined,
+      dimensionsAs: quirks?.dimensionsAs?.name,
+      facts: factsOf(target.provider.id, target.model),
       promptCache: options.promptCache,
     })
   } catch (error) {
@@ -54,9 +60,28 @@ function toRequest({ target, incoming, service }: Routed, body: Uint8Array, nowM
   const stays = target.wire === service.wire
   const forwarded = stays && provider.forwards !== undefined ? forwardedFrom(incoming, provider.forwards) : []
   const headers = withOverrides(headersFor(target), forwarded)
-  const request: UpstreamRequest = { origin: account.origin, path: target.path, method: 'POST', headers, body }
+  const { pass } = target.wire
+  const request: UpstreamRequest =
+    pass === undefined
+      ? { origin: account.origin, path: target.path, method: 'POST', headers, body }
+      : passed({ origin: account.origin, path: target.path, method: 'POST', headers, body }, pass)
   if (provider.sign === undefined || account.apiKey === null) return request
   return { ...request, headers: [...headers, ...provider.sign(request, account.apiKey, nowMs)] }
+}
+
+/** The request as the caller made it: its method, its kind of body, and what its path said behind the wire's own. */
+function passed(request: UpstreamRequest, pass: Pass): UpstreamRequest {
+  const [path = '', query = ''] = request.path.split('?')
+  const queries = [query, pass.query].filter((part) => part !== '').join('&')
+  const { method, tail, contentType } = pass
+  const headers = withOverrides(request.headers, ['accept', '*/*', 'content-type', contentType ?? ''])
+  return {
+    origin: request.origin,
+    path: path + tail + (queries === '' ? '' : `?${queries}`),
+    method,
+    headers: contentType === null ? headers.slice(0, -2) : headers,
+    body: method === 'POST' ? request.body : null,
+  }
 }
 
 function forwardedFrom(incoming: Incoming, names: readonly string[]): string[] {

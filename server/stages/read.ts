@@ -10,6 +10,7 @@ import type { PromptCache } from '../wire/dialect.ts'
 import { type Ask, WireError } from '../wire/wire.ts'
 
 const MAX_METADATA_BYTES = 2048
+const NOTHING = new Uint8Array(0)
 
 /**
  * The request's body and head.
@@ -17,20 +18,26 @@ const MAX_METADATA_BYTES = 2048
  */
 export async function read(call: Known, deps: Deps): Promise<Asked> {
   const options = readOptions(call.incoming)
-  requireJson(call.incoming)
-  const body = await readBody(call.incoming, deps.settings.maxBodyBytes)
+  const { pass } = call.service.wire
+  if (pass === undefined) requireJson(call.incoming)
+  const body =
+    pass !== undefined && pass.method !== 'POST' ? NOTHING : await readBody(call.incoming, deps.settings.maxBodyBytes)
   return grow(call, { ask: readAsk(call, body), options })
 }
 
 function readAsk({ service, said }: Known, body: Uint8Array): Ask {
-  if (body.length === 0) throw new GatewayError('invalid_request', 'The body is empty: send a JSON object')
-  if (!isUtf8(body)) throw new GatewayError('invalid_request', 'The body is not valid UTF-8')
+  if (service.wire.pass === undefined) requireText(body)
   try {
     return service.wire.readAsk(body, said)
   } catch (error) {
     if (error instanceof WireError) throw new GatewayError('invalid_request', error.message, { param: error.param })
     throw error
   }
+}
+
+function requireText(body: Uint8Array): void {
+  if (body.length === 0) throw new GatewayError('invalid_request', 'The body is empty: send a JSON object')
+  if (!isUtf8(body)) throw new GatewayError('invalid_request', 'The body is not valid UTF-8')
 }
 
 function requireJson(incoming: Incoming): void {

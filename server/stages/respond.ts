@@ -10,7 +10,19 @@ const SSE_TYPE = 'text/event-stream; charset=utf-8'
 
 /** A whole answer with everything that is known of its call. */
 export function respondWhole(call: Answered, settled: Settled, body: ByteText): Reply {
-  return { status: 200, headers: headersOf(call, JSON_TYPE, settled), body }
+  const contentType = call.answer.kind === 'whole' ? (call.answer.contentType ?? null) : null
+  const headers = headersOf(call, contentType ?? JSON_TYPE, settled)
+  // Whatever a provider calls its bytes, no browser may make more of them.
+  if (contentType !== null) headers.push('x-content-type-options', 'nosniff')
+  return { status: 200, headers, body }
+}
+
+/** A call that goes on without its caller, or needs no provider. @param body the response as it is now, or its events as they come */
+export function respondBackground(call: Call, body: ByteText | StreamBody): Reply {
+  const streams = typeof body === 'function'
+  const headers = headersOf(call, streams ? SSE_TYPE : JSON_TYPE, null)
+  if (streams) headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
+  return { status: 200, headers, body }
 }
 
 /** The head of a stream: what is known late follows in its last frames. */

@@ -84,6 +84,23 @@ export function bodyAdditions(a: Additions): ByteText {
   )
 }
 
+/** The members of CONTRACT 4 as values, for an answer that is made here. */
+export function additionsOf(a: Additions): Record<string, unknown> {
+  return {
+    'x-WatchLLM-cached': a.cached,
+    'x-WatchLLM-cost-usd': a.costUsd,
+    'x-WatchLLM-latency-ms': a.latencyMs,
+    watchllm: {
+      provider: a.provider,
+      model_used: a.modelUsed,
+      security_passed: null,
+      routing_rule: a.route,
+      cost_usd: a.costUsd,
+      cached: a.cached,
+    },
+  }
+}
+
 /** A JSON string as byte text. Names of models and providers hardly ever need more than quotes. */
 function quote(text: string): ByteText {
   return PLAIN.test(text) ? `"${text}"` : toByteText(JSON.stringify(text))

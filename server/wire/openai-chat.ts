@@ -1,11 +1,16 @@
+import type { Usage } from '../../db/model/usage.ts'
+import { fromLatin1, latin1 } from './bytes.ts'
 import { readMember, skipSpace } from './json.ts'
-import { editRequest, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
+import { editRequest, openaiAnswer, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
+import { heedFacts } from './openai-chat-facts.ts'
+import { type Mend, type MendingWire, mendAnswer } from './openai-chat-mend.ts'
+import { ChunkMender } from './openai-chat-mend-stream.ts'
 import { type StreamShape, tapOpenai } from './openai-stream.ts'
 import { estimated, estimateTokens } from './openai-usage.ts'
-import { type Ask, type Span, type Wire, WireError } from './wire.ts'
+import { type Answer, type Ask, type Span, WireError } from './wire.ts'
 
 /** OpenAI's chat completions: `POST /v1/chat/completions`, JSON and stream. */
-export const openaiChat: Wire = {
+export const openaiChat: MendingWire = {
   id: 'openai-chat',
   face: 'openai',
 
@@ -17,13 +22,35 @@ export const openaiChat: Wire = {
     return ask
   },
 
-  edit: editRequest,
-
-  readAnswer(bytes, ask) {
-    return readOpenaiAnswer(bytes, 'choices', () => estimated(promptTokens(ask), answerTokens(bytes)))
+  edit(ask, edits) {
+    const edited = editRequest(ask, edits)
+    return edits.facts ? heedFacts(ask, edited, edits.facts) : edited
   },
 
+  readAnswer: read,
+
   tap: (ask) => tapOpenai(ask, shape),
+
+  mended: (mend) => ({
+    ...openaiChat,
+    readAnswer: (bytes, ask) => readMended(bytes, ask, mend),
+    tap: (ask) => tapOpenai(ask, shape, new ChunkMender(mend)),
+  }),
+}
+
+function read(bytes: Uint8Array, ask: Ask): Answer {
+  return readOpenaiAnswer(bytes, 'choices', guess(bytes, ask))
+}
+
+function readMended(bytes: Uint8Array, ask: Ask, mend: Mend): Answer {
+  const said = latin1(bytes)
+  const { text, value } = mendAnswer(said, mend)
+  if (value === null || text === said) return read(bytes, ask)
+  return openaiAnswer({ bytes: fromLatin1(text), text, value }, 'choices', guess(bytes, ask))
+}
+
+function guess(bytes: Uint8Array, ask: Ask): () => Usage {
+  return () => estimated(promptTokens(ask), answerTokens(bytes))
 }
 
 const shape: StreamShape = { textKey: '"content":"', texts, promptTokens }

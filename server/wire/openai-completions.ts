@@ -1,5 +1,6 @@
 import { readMember } from './json.ts'
 import { editRequest, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
+import { heedFacts } from './openai-chat-facts.ts'
 import { type StreamShape, tapOpenai } from './openai-stream.ts'
 import { estimated, estimateTokens } from './openai-usage.ts'
 import type { Ask, Wire } from './wire.ts'
@@ -15,7 +16,15 @@ export const openaiCompletions: Wire = {
     return ask
   },
 
-  edit: editRequest,
+  edit(ask, edits) {
+    const edited = editRequest(ask, edits)
+    // This API knows the old name alone.
+    const facts = edits.facts && {
+      ...edits.facts,
+      refuses: edits.facts.refuses.filter((name) => name !== 'max_tokens'),
+    }
+    return facts ? heedFacts(ask, edited, facts) : edited
+  },
 
   readAnswer(bytes, ask) {
     return readOpenaiAnswer(bytes, 'choices', () => estimated(promptTokens(ask), answerTokens(bytes)))

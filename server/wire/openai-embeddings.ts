@@ -1,9 +1,24 @@
 import { Buffer } from 'node:buffer'
-import { asBuffer, fromText } from './bytes.ts'
-import { readMember } from './json.ts'
+import { inputTotal, NO_USAGE, outputTotal, type Usage } from '../../db/model/usage.ts'
+import { asBuffer, splice, toByteText } from './bytes.ts'
+import { hasTokens, inputsOf, splitInputs } from './embeddings-inputs.ts'
+import { normalised, readVector, writeVector } from './embeddings-vectors.ts'
+import { readMember, scanObject } from './json.ts'
+import { sumOf } from './metered.ts'
 import { editRequest, readHead, readOpenaiAnswer, requireKind } from './openai.ts'
-import { estimated, estimateTokens } from './openai-usage.ts'
-import { AnswerError, type Ask, type Wire, WireError } from './wire.ts'
+import { estimated, estimateTokens, readOpenaiUsage } from './openai-usage.ts'
+import {
+  type Answer,
+  AnswerError,
+  type Ask,
+  type Edited,
+  type Metered,
+  type PartAnswer,
+  type Wire,
+  WireError,
+} from './wire.ts'
+
+const DIMENSIONS = 'dimensions'
 
 /** OpenAI's embeddings: `POST /v1/embeddings`. What a provider gives in another form than asked is mended. */
 export const openaiEmbeddings: Wire = {
@@ -20,56 +35,104 @@ export const openaiEmbeddings: Wire = {
     return { ...ask, stream: false, wantsUsage: false }
   },
 
-  edit: editRequest,
+  edit(ask, edits) {
+    if (edits.textsOnly && hasTokens(ask)) {
+      throw new WireError('This provider embeds texts, not tokens: send "input" as a string or strings', 'input')
+    }
+    const edited = editRequest(ask, edits)
+    return edits.dimensionsAs === undefined ? edited : withDimensions(ask, edited, edits.dimensionsAs)
+  },
 
   readAnswer(bytes, ask) {
-    const mended = mend(bytes, ask)
-    const answer = readOpenaiAnswer(mended, 'data', () =>
-      estimated(estimateTokens(readMember(ask.body, ask.members, 'input')), 0),
-    )
+    const value = parse(bytes)
+    // What is no list of vectors is refused there, as on the other wires.
+    if (!Array.isArray(value?.data) || value.data.length === 0) {
+      readOpenaiAnswer(bytes, 'data', () => NO_USAGE)
+      throw new AnswerError('The answer has no vector')
+    }
+    const metered = meteredOf(value, ask)
+    const mended = mend(value, ask, metered.usage)
+    const text = mended === null ? asBuffer(bytes).toString('latin1') : toByteText(JSON.stringify(mended))
     // The contract's additions are for texts: vectors go out as OpenAI's own, and their headers say the rest.
-    return { ...answer, withAdditions: () => answer.withAdditions(null) }
+    return { ...metered, withAdditions: () => text }
   },
 
   tap() {
     throw new AnswerError('Embeddings are never streamed')
   },
+
+  batches: { split: splitInputs, join },
+}
+
+function withDimensions(ask: Ask, edited: Edited, name: string | null): Edited {
+  const asked = readMember(ask.body, ask.members, DIMENSIONS)
+  if (asked === undefined || asked === null) return edited
+  if (name === null)
+    throw new WireError('This provider gives vectors of one length: leave "dimensions" out', DIMENSIONS)
+  const span = scanObject(edited.body).get(DIMENSIONS)!
+  const named = { start: span.keyStart, end: span.start, text: `${JSON.stringify(name)}:` }
+  return { ...edited, body: splice(edited.body, [named]) }
 }
 
 interface Item {
+  readonly object?: unknown
   readonly index?: unknown
   readonly embedding: unknown
 }
 
-/** How far a vector's squared length may be from 1 and still count as normalised: float32 rounding. */
-const UNIT_TOLERANCE = 1e-3
+type Value = Record<string, unknown> & { readonly data: readonly Item[] }
+
+function meteredOf(value: Record<string, unknown>, ask: Ask): Metered {
+  const said = readOpenaiUsage(value.usage)
+  if (said !== null) return { usage: said, source: 'provider' }
+  return { usage: estimated(estimateTokens(readMember(ask.body, ask.members, 'input')), 0), source: 'estimated' }
+}
 
 /**
- * The same answer with unit vectors, in the order of the input and the encoding asked for; untouched when it is so.
- * @throws AnswerError when an item is no vector
+ * The same answer as OpenAI's schema has it: unit vectors in the encoding asked for, one for each input and in their
+ * order, with usage; null when it is so already.
+ * @throws AnswerError when an item is no vector, or there are more or fewer than inputs
  */
-function mend(bytes: Uint8Array, ask: Ask): Uint8Array {
-  const answer = parse(bytes)
-  if (!Array.isArray(answer?.data) || answer.data.length === 0) return bytes
-  const items = answer.data as Item[]
-  const wantsBase64 = readMember(ask.body, ask.members, 'encoding_format') === 'base64'
-  let changed = false
+function mend(value: Record<string, unknown>, ask: Ask, usage: Usage): Value | null {
+  const items = value.data as Item[]
+  const inputs = inputsOf(ask)?.length ?? 1
+  if (items.length !== inputs) throw new AnswerError(`The answer has ${items.length} vectors for ${inputs} inputs`)
+  const asBase64 = readMember(ask.body, ask.members, 'encoding_format') === 'base64'
+  const head = headOf(value, ask, usage)
+  let changed = head !== null
   const vectors = items.map((item, position) => {
-    const given = item?.embedding
-    const vector = typeof given === 'string' ? fromBase64(given) : floats(given)
+    const vector = readVector(item?.embedding)
     const unit = normalised(vector)
-    changed ||= (typeof given === 'string') !== wantsBase64 || unit !== vector || item.index !== position
-    return unit
+    const fits = (typeof item.embedding === 'string') === asBase64 && unit === vector
+    changed ||= !fits || item.index !== position || item.object !== 'embedding'
+    return fits ? (item.embedding as string | number[]) : writeVector(unit, asBase64)
   })
-  if (!changed) return bytes
+  if (!changed) return null
   const indexes = indexesOf(items)
   const data = items.map((item, position) => ({
     ...item,
     object: 'embedding',
     index: indexes[position]!,
-    embedding: wantsBase64 ? toBase64(vectors[position]!) : Array.from(vectors[position]!),
+    embedding: vectors[position]!,
   }))
-  return fromText(JSON.stringify({ ...answer, data: data.sort((a, b) => a.index - b.index) }))
+  return { ...value, ...head, data: data.sort((a, b) => a.index - b.index) }
+}
+
+/** Members that OpenAI's schema demands and this answer lacks, null when it lacks none. */
+function headOf(value: Record<string, unknown>, ask: Ask, usage: Usage): Record<string, unknown> | null {
+  const said = value.usage as Record<string, unknown> | null | undefined
+  const isCounted = typeof said?.prompt_tokens === 'number' && typeof said.total_tokens === 'number'
+  if (value.object === 'list' && typeof value.model === 'string' && isCounted) return null
+  return {
+    object: 'list',
+    model: typeof value.model === 'string' ? value.model : ask.model,
+    usage: isCounted ? said : { ...said, ...writtenUsage(usage) },
+  }
+}
+
+function writtenUsage(usage: Usage): Record<string, unknown> {
+  const prompt_tokens = inputTotal(usage)
+  return { prompt_tokens, total_tokens: prompt_tokens + outputTotal(usage) }
 }
 
 /** Which input each item answers: as it says, or by its place when they don't name each input once. */
@@ -79,49 +142,24 @@ function indexesOf(items: readonly Item[]): number[] {
   return items.map(({ index }, position) => (places.size === 0 ? (index as number) : position))
 }
 
+/** The parts as one answer, with the usage of all; each was read by `readAnswer`, so that it answers all its inputs. */
+function join(parts: readonly PartAnswer[]): Answer {
+  const data: Item[] = []
+  let head: Record<string, unknown> = {}
+  for (const [at, { answer }] of parts.entries()) {
+    const value = JSON.parse(Buffer.from(answer.withAdditions(null), 'latin1').toString()) as Value
+    if (at === 0) head = value
+    for (const item of value.data) data.push({ ...item, index: data.length })
+  }
+  const metered = sumOf(parts.map(({ answer }) => answer))
+  const text = toByteText(JSON.stringify({ ...head, data, usage: writtenUsage(metered.usage) }))
+  return { ...metered, withAdditions: () => text }
+}
+
 function parse(bytes: Uint8Array): Record<string, unknown> | null {
   try {
     return JSON.parse(asBuffer(bytes).toString())
   } catch {
     return null
   }
-}
-
-const NO_VECTOR = 'An embedding of the answer is neither numbers nor base64'
-
-function floats(value: unknown): Float64Array {
-  if (!Array.isArray(value) || value.length === 0 || value.some((part) => typeof part !== 'number')) {
-    throw new AnswerError(NO_VECTOR)
-  }
-  return Float64Array.from(value as number[])
-}
-
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
-
-/** Little-endian float32, as OpenAI has it. */
-function fromBase64(text: string): Float64Array {
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.length === 0 || bytes.length % 4 !== 0 || !BASE64.test(text)) throw new AnswerError(NO_VECTOR)
-  const vector = new Float64Array(bytes.length >> 2)
-  for (let i = 0; i < vector.length; i++) vector[i] = bytes.readFloatLE(i * 4)
-  return vector
-}
-
-function toBase64(vector: Float64Array): string {
-  const bytes = Buffer.alloc(vector.length * 4)
-  for (let i = 0; i < vector.length; i++) bytes.writeFloatLE(vector[i]!, i * 4)
-  return bytes.toString('base64')
-}
-
-/**
- * The vector with length 1; the same object when it has it already, or has none (all zeros).
- * @throws AnswerError when it has no length because a part is no number, or too large for one
- */
-function normalised(vector: Float64Array): Float64Array {
-  let square = 0
-  for (const part of vector) square += part * part
-  if (!Number.isFinite(square)) throw new AnswerError(NO_VECTOR)
-  if (square === 0 || Math.abs(square - 1) < UNIT_TOLERANCE) return vector
-  const length = Math.sqrt(square)
-  return vector.map((part) => part / length)
 }

@@ -29,8 +29,13 @@ export interface StreamShape {
  * Follows a stream of OpenAI's chunks, chat or completions: every frame goes through as it came, except that a caller
  * who didn't ask for usage sees none. All searching is done on one byte-for-character string a chunk.
  */
-export function tapOpenai(ask: Ask, shape: StreamShape): StreamTap {
-  return new OpenaiTap(ask, shape)
+export function tapOpenai(ask: Ask, shape: StreamShape, mender: FrameMender | null = null): StreamTap {
+  return new OpenaiTap(ask, shape, mender)
+}
+
+/** Brings frames into the shape that OpenAI's own have; the same string when nothing is to be done. */
+export interface FrameMender {
+  frames(text: ByteText): ByteText
 }
 
 class OpenaiTap implements StreamTap {
@@ -39,6 +44,7 @@ class OpenaiTap implements StreamTap {
   failure: string | null = null
   readonly #ask: Ask
   readonly #shape: StreamShape
+  readonly #mender: FrameMender | null
   readonly #framer = new SseFramer()
   readonly #output = new TokenEstimator()
   #usage: Usage | null = null
@@ -50,9 +56,10 @@ class OpenaiTap implements StreamTap {
   #first: Chunk | null = null
   #reasonGiven = false
 
-  constructor(ask: Ask, shape: StreamShape) {
+  constructor(ask: Ask, shape: StreamShape, mender: FrameMender | null) {
     this.#ask = ask
     this.#shape = shape
+    this.#mender = mender
   }
 
   get finished(): boolean {
@@ -88,8 +95,10 @@ class OpenaiTap implements StreamTap {
     return fromLatin1((isAwaited ? this.#lastChunk(additions) : comment(additions)) + this.#terminator)
   }
 
-  #frames(frames: Uint8Array): Uint8Array | null {
-    const text = latin1(frames)
+  #frames(given: Uint8Array): Uint8Array | null {
+    const said = latin1(given)
+    const text = this.#mender === null ? said : this.#mender.frames(said)
+    const frames = text === said ? given : fromLatin1(text)
     if (this.#isOrdinary(text)) return this.#pass(frames, text)
     const out: Uint8Array[] = []
     for (const frame of splitFrames(text)) {

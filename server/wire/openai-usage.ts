@@ -74,11 +74,17 @@ export function writeOpenaiUsage(usage: Usage): Record<string, unknown> {
   const prompt =
     usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h + usage.audioInput + usage.imageInput
   const completion = usage.output + usage.audioOutput
+  const written = usage.cacheWrite5m + usage.cacheWrite1h
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
-    prompt_tokens_details: { cached_tokens: usage.cacheRead, audio_tokens: usage.audioInput },
+    prompt_tokens_details: {
+      cached_tokens: usage.cacheRead,
+      audio_tokens: usage.audioInput,
+      ...(written === 0 ? {} : { cache_write_tokens: written }),
+      ...(usage.imageInput === 0 ? {} : { image_tokens: usage.imageInput }),
+    },
     completion_tokens_details: { reasoning_tokens: usage.reasoning, audio_tokens: usage.audioOutput },
   }
 }

@@ -1,7 +1,7 @@
 import type { Usage } from '../../db/model/usage.ts'
 import { latin1, type Splice, splice } from './bytes.ts'
 import { cutMember, readMember, scanObject } from './json.ts'
-import { withAdditions } from './openai-additions.ts'
+import { type Body, withAdditions } from './openai-additions.ts'
 import { readOpenaiUsage, writeOpenaiUsage } from './openai-usage.ts'
 import {
   type Answer,
@@ -115,7 +115,12 @@ function replace(span: Span, value: unknown): Splice {
  */
 export function readOpenaiAnswer(bytes: Uint8Array, list: string, guess: () => Usage): Answer {
   const text = latin1(bytes)
-  const value = parseAnswer(text)
+  return openaiAnswer({ bytes, text, value: parseAnswer(text) }, list, guess)
+}
+
+/** The same for an answer that has been parsed. */
+export function openaiAnswer(body: Body, list: string, guess: () => Usage): Answer {
+  const { text, value } = body
   const items = value[list]
   if (!Array.isArray(items)) throw new AnswerError(`The answer has no "${list}": ${text.slice(0, 300)}`)
   if (items.length === 0 && isSomething(value.error)) throw new AnswerError(`An error: ${text.slice(0, 300)}`)
@@ -127,7 +132,7 @@ export function readOpenaiAnswer(bytes: Uint8Array, list: string, guess: () => U
     usage,
     source: isEstimated ? 'estimated' : 'provider',
     withAdditions(additions) {
-      return additions === null ? text : withAdditions({ bytes, text, value }, { additions, made, isEstimated })
+      return additions === null ? text : withAdditions(body, { additions, made, isEstimated })
     },
   }
 }

@@ -8,7 +8,22 @@ export type WireId =
   | 'openai-embeddings'
   | 'openai-responses'
   | 'anthropic-messages'
+  | 'anthropic-count-tokens'
   | 'gemini'
+  | PassId
+
+/** The wires that are passed through as they are: see `pass.ts`. */
+export type PassId =
+  | 'openai-images'
+  | 'openai-image-edits'
+  | 'openai-image-variations'
+  | 'openai-speech'
+  | 'openai-transcriptions'
+  | 'openai-translations'
+  | 'openai-moderations'
+  | 'openai-files'
+  | 'openai-batches'
+  | 'rerank'
 
 /** What the line needs to know of a request; the rest of its bytes passes unread. */
 export interface Ask {
@@ -52,6 +67,10 @@ export interface Edits {
   readonly askUsage: boolean
   /** Leave `encoding_format` out: the provider only knows vectors of numbers, and the wire encodes its answer. */
   readonly plainVectors?: boolean
+  /** The provider embeds texts only: arrays of tokens are refused. */
+  readonly textsOnly?: boolean
+  /** What the provider calls `dimensions`; null: it knows no such thing, and a request that asks for it is refused. */
+  readonly dimensionsAs?: string | null | undefined
   /** What the catalogue knows of the model; null: nothing. */
   readonly facts?: ModelFacts | null
   readonly promptCache?: PromptCache
@@ -79,6 +98,8 @@ export type ByteText = string
 export interface Metered {
   readonly usage: Usage
   readonly source: 'provider' | 'estimated'
+  /** What was used can't be said in these counters (seconds, pictures, searches): its cost is unknown, not nothing. */
+  readonly isUncounted?: boolean
 }
 
 /** A request that the wire's rules refuse: becomes 400 `invalid_request` naming `param`. */
@@ -116,6 +137,42 @@ export interface Wire {
   readAnswer(answer: Uint8Array, ask: Ask): Answer
   /** Follows one streamed answer. */
   tap(ask: Ask): StreamTap
+  /** Set where one request may go to the provider in several. */
+  readonly batches?: Batches
+  /** Set where bodies may be something else than JSON and the line passes them as they are. */
+  readonly pass?: Passing
+}
+
+/** A request with many inputs, for providers that take fewer at a time. */
+export interface Batches {
+  /** The same request in parts of at most `most` inputs, in their order; null when it needs none. */
+  split(ask: Ask, most: number): Ask[] | null
+  /** The parts' answers as the one that was asked for. @throws AnswerError when they don't answer every input */
+  join(parts: readonly PartAnswer[]): Answer
+}
+
+export interface PartAnswer {
+  readonly ask: Ask
+  readonly answer: Answer
+}
+
+/** How bytes that the line doesn't read are passed. */
+export interface Passing extends Pass {
+  /** What a whole answer used, its bytes unchanged. @param contentType the provider's. @throws AnswerError */
+  readAnswer(answer: Uint8Array, contentType: string | null): Answer
+}
+
+/** What the line needs to pass a request on that it doesn't read: everything but the body. */
+export interface Pass {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Follows the wire's path at the provider, such as `/file-1/content`; empty: nothing. */
+  readonly tail: string
+  /** The query that goes along, without its `?`; empty: none. */
+  readonly query: string
+  /** Of the request's body; null: it has none. */
+  readonly contentType: string | null
+  /** The provider that answers when neither path, header nor model name one. */
+  readonly home: string
 }
 
 export interface Answer extends Metered {

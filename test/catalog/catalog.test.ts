@@ -8,6 +8,7 @@ import {
   modelOf,
   publicId,
   resolveModel,
+  wiresOf,
 } from '../../server/catalog/catalog.ts'
 import { PROVIDER_IDS } from '../../server/catalog/models/index.ts'
 import { createPrices } from '../../server/catalog/prices.ts'
@@ -39,11 +40,46 @@ describe('the catalogue', () => {
     expect(model.contextLength ?? 1).toBeGreaterThan(0)
     if (model.maxOutputTokens !== null) expect(model.maxOutputTokens).toBeLessThanOrEqual(model.contextLength ?? 0)
     const wires = PROVIDERS.get(model.provider)!.wires
-    const wireOf = { chat: 'openai-chat', completions: 'openai-completions', embeddings: 'openai-embeddings' } as const
-    for (const [capability, wire] of Object.entries(wireOf)) {
-      if ((model.capabilities as readonly string[]).includes(capability)) expect(wires).toHaveProperty(wire)
+    const chat = ['openai-chat', 'openai-responses', 'anthropic-messages', 'gemini']
+    const wiresFor = { chat, completions: ['openai-completions'], embeddings: ['openai-embeddings'] }
+    for (const [capability, able] of Object.entries(wiresFor)) {
+      if (!(model.capabilities as readonly string[]).includes(capability)) continue
+      expect(able.some((wire) => wire in wires)).toBe(true)
     }
+    for (const wire of wiresOf(model.provider, model.id) ?? []) expect(wires).toHaveProperty(wire)
     expect(model.category === 'embedding').toBe(model.capabilities.includes('embeddings'))
+  })
+
+  it('has models of every provider of the contract, and one that thinks, codes, sees and embeds', () => {
+    for (const provider of PROVIDERS.keys()) expect(listModels(undefined, provider).length).toBeGreaterThan(0)
+    for (const capability of [
+      'reasoning',
+      'tools',
+      'vision',
+      'embeddings',
+      'audio',
+      'search',
+      'json_schema',
+    ] as const) {
+      expect(models.some((model) => model.capabilities.includes(capability))).toBe(true)
+    }
+    expect(listModels('coding').length).toBeGreaterThan(3)
+  })
+
+  it('filters by provider, alone and with a category', () => {
+    const google = listModels(undefined, 'google')
+    expect(google.every((model) => model.provider === 'google')).toBe(true)
+    expect(listModels('embedding', 'google').map((model) => model.id)).toEqual(['gemini-embedding-001'])
+    expect(listModels(undefined, 'nobody')).toEqual([])
+  })
+
+  it('says free only of what nobody is billed for', () => {
+    const free = models.filter((model) => {
+      const { rates, perCall } = priceOf(model.provider, model.id, NOW_MS)!
+      return rates.input === 0 && rates.output === 0 && perCall === 0
+    })
+    // Answered here, on the operator's machine, or by Meta's free preview.
+    expect(new Set(free.map((model) => model.provider))).toEqual(new Set(['meta', 'ollama', 'sandbox']))
   })
 
   it('filters by category', () => {
@@ -67,6 +103,25 @@ describe('resolveModel()', () => {
     ['chatgpt-4o-latest', 'openai', 'chatgpt-4o-latest', false],
     ['text-embedding-3-small', 'openai', 'text-embedding-3-small', false],
     ['text-embedding-v3', 'qwen', 'text-embedding-v3', false],
+    ['claude-sonnet-5', 'anthropic', 'claude-sonnet-5', false],
+    ['claude-sonnet-4-5-20250929', 'anthropic', 'claude-sonnet-4-5-20250929', false],
+    ['anthropic/claude-opus-9', 'anthropic', 'claude-opus-9', true],
+    ['gemini-3.8-flash', 'google', 'gemini-3.8-flash', false],
+    ['gemini-9-xenon', 'google', 'gemini-9-xenon', false],
+    ['gemma-4-31b-it', 'google', 'gemma-4-31b-it', false],
+    ['google/gemini-3.5-flash', 'google', 'gemini-3.5-flash', true],
+    ['command-b-2031', 'cohere', 'command-b-2031', false],
+    ['embed-v4.0', 'cohere', 'embed-v4.0', false],
+    ['azure-openai/my-deployment', 'azure-openai', 'my-deployment', true],
+    ['azure-openai/gpt-4o', 'azure-openai', 'gpt-4o', true],
+    ['us.anthropic.claude-sonnet-4-6', 'bedrock', 'us.anthropic.claude-sonnet-4-6', false],
+    ['apac.anthropic.claude-sonnet-9-v1:0', 'bedrock', 'apac.anthropic.claude-sonnet-9-v1:0', false],
+    ['amazon.nova-micro-v1:0', 'bedrock', 'amazon.nova-micro-v1:0', false],
+    ['openai.gpt-oss-120b-1:0', 'bedrock', 'openai.gpt-oss-120b-1:0', false],
+    ['bedrock/arn:aws:bedrock:us-east-1:1:x/y', 'bedrock', 'arn:aws:bedrock:us-east-1:1:x/y', true],
+    ['claude-sonnet-4.5', 'anthropic', 'claude-sonnet-4-5', false],
+    ['anthropic/claude-opus-5.5', 'anthropic', 'claude-opus-5-5', true],
+    ['openrouter/anthropic/claude-haiku-4.5', 'openrouter', 'anthropic/claude-haiku-4.5', true],
     ['mistral-large-2612', 'mistral', 'mistral-large-2612', false],
     ['deepseek-v5', 'deepseek', 'deepseek-v5', false],
     ['grok-5', 'xai', 'grok-5', false],
@@ -92,9 +147,9 @@ describe('resolveModel()', () => {
     'openai/',
     '/gpt-4o',
     'nobody/gpt-4o',
-    'claude-sonnet-5',
-    'anthropic/claude-sonnet-5',
-    'google/gemini-3.5-flash',
+    'anthropic/',
+    'auto',
+    'auto:coding',
     'constructor',
     '__proto__',
     'toString/x',

@@ -4,14 +4,14 @@ import type { Price } from '../../db/model/money.ts'
 import { PLANS, type Plan } from '../../db/model/plans.ts'
 import { type App, createApp } from '../../server/app.ts'
 import { createPrices } from '../../server/catalog/prices.ts'
-import type { Account, Clock, Deps, Settings } from '../../server/deps.ts'
+import type { Account, Clock, Deps, ObjectOwner, ProviderObjects, Responses, Settings } from '../../server/deps.ts'
 import { type KeyEntry, openDirectory, sha256 } from '../../server/directory.ts'
 import type { Listener } from '../../server/http.ts'
 import { providersWith } from '../../server/providers/index.ts'
 import { createSandbox } from '../../server/providers/sandbox.ts'
-import { listen } from '../../server/runtime/node.ts'
+import { listen } from '../../server/runtime/server.ts'
 import { systemClock, systemRandom } from '../../server/runtime/system.ts'
-import { undiciUpstream } from '../../server/runtime/upstream-undici.ts'
+import { socketUpstream } from '../../server/runtime/upstream-socket.ts'
 
 export const PROJECT_KEY = 'lgw_proj_0123456789abcdef0123456789abcdef'
 export const TEST_KEY = 'lgw_test_0123456789abcdef0123456789abcdef'
@@ -67,7 +67,7 @@ export function testApp(options: TestAppOptions = {}): TestApp {
   const plan = PLANS.find((found) => found.id === (options.plan ?? 'unlimited'))!
   const keys = keyStore(plan)
   const clock = options.clock ?? systemClock
-  const upstream = undiciUpstream({ connectTimeoutMs: options.connectTimeoutMs ?? 5_000 })
+  const upstream = socketUpstream({ connectTimeoutMs: options.connectTimeoutMs ?? 5_000 })
   const listeners: Listener[] = []
   const log = { info: say('info'), warn: say('warn'), error: say('error') }
   const deps: Deps = {
@@ -91,6 +91,8 @@ export function testApp(options: TestAppOptions = {}): TestApp {
         return at < 0 ? null : { call: records[at]!, price: prices[at]! }
       },
     },
+    providerObjects: memoryObjects(),
+    responses: noResponses(),
     health: { database: async () => {}, journal: () => 'ok' },
     clock,
     random: systemRandom(),
@@ -124,10 +126,35 @@ export function testApp(options: TestAppOptions = {}): TestApp {
   }
 }
 
+/** Tests that store responses bring a database with them: here there is none. */
+function noResponses(): Responses {
+  const away = () => Promise.reject(new Error('There is no database in this test'))
+  return {
+    save: away,
+    finish: away,
+    find: away,
+    chain: away,
+    findItem: away,
+    delete: away,
+    beat: away,
+    prolong: away,
+  }
+}
+
 function accountOf(provider: string, url: string | undefined): Account | null {
   if (url === undefined || provider === 'groq') return null
   const { origin, pathname } = new URL(url)
   return { apiKey: PROVIDER_KEY, origin, basePath: pathname === '/' ? '/v1' : pathname.replace(/\/$/, '') }
+}
+
+function memoryObjects(): ProviderObjects {
+  const known = new Set<string>()
+  const key = ({ projectId, provider }: ObjectOwner, id: string) => JSON.stringify([projectId, provider, id])
+  return {
+    add: async (owner, ids) => ids.forEach((id) => void known.add(key(owner, id))),
+    owned: async (owner, ids) => new Set(ids.filter((id) => known.has(key(owner, id)))),
+    remove: async (owner, id) => void known.delete(key(owner, id)),
+  }
 }
 
 function keyStore(plan: Plan): Map<string, KeyEntry> {

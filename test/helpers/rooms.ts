@@ -49,16 +49,23 @@ export const ROOMS: readonly Room[] = [
     types: ['server/upstream'],
   },
   {
+    name: 'server/providers/request',
+    files: /^server\/providers\/request\.ts$/,
+    may: ['server/wire'],
+    types: ['server/providers', 'server/upstream'],
+  },
+  {
     name: 'server/providers',
     files: /^server\/providers\//,
     may: ['server/wire'],
     types: ['server/upstream'],
-    packages: ['node:buffer'],
+    packages: ['node:buffer', 'aws4'],
   },
   {
     name: 'server/catalog',
     files: /^server\/catalog\//,
     may: [DB_MODEL],
+    types: ['server/wire'],
     packages: ['@pydantic/genai-prices', 'zod', 'node:crypto'],
   },
 
@@ -66,6 +73,13 @@ export const ROOMS: readonly Room[] = [
   { name: 'server/http', files: /^server\/(http|reply)\.ts$/ },
   { name: 'server/errors', files: /^server\/errors\.ts$/ },
   { name: 'server/failure', files: /^server\/failure\.ts$/, may: ['server/errors'], types: ['server/upstream'] },
+  {
+    name: 'server/counter',
+    files: /^server\/counter\.ts$/,
+    may: ['server/wire'],
+    types: ['server/upstream', 'server/providers'],
+  },
+  { name: 'server/unframe', files: /^server\/unframe\.ts$/, may: ['server/wire'], types: ['server/upstream'] },
   { name: 'server/fetch', files: /^server\/fetch\.ts$/, may: ['server/http'] },
   {
     name: 'server/deps',
@@ -99,6 +113,9 @@ export const ROOMS: readonly Room[] = [
       'server/guard',
       'server/semantic',
       'server/providers/index',
+      'server/providers/request',
+      'server/unframe',
+      'server/counter',
       DB_MODEL,
     ],
     types: ['server/deps', 'server/upstream', 'server/providers', 'db/kv/contract'],
@@ -158,7 +175,12 @@ export const ROOMS: readonly Room[] = [
     types: ['server/config', 'server/deps', 'db/stores'],
   },
   { name: 'server/version', files: /^server\/version\.ts$/ },
-  { name: 'server/routes', files: /^server\/routes\.ts$/, may: ['server/endpoints', 'server/console'] },
+  {
+    name: 'server/routes',
+    files: /^server\/routes\.ts$/,
+    may: ['server/endpoints', 'server/console'],
+    types: ['server/router'],
+  },
   {
     name: 'server/router',
     files: /^server\/router\.ts$/,
@@ -183,7 +205,7 @@ export const ROOMS: readonly Room[] = [
     files: /^server\/runtime\//,
     may: ['server/http', 'server/fetch'],
     types: ['server/upstream', 'server/deps', 'server/config'],
-    packages: ['node', 'undici', '@logtape/logtape'],
+    packages: ['node', '@logtape/logtape'],
   },
   { name: 'server/main', files: /^server\/main\.ts$/, may: ['*'], packages: ['*'] },
   {

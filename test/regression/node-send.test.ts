@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest'
 import type { Handle, Listener } from '../../server/http.ts'
-import { listen } from '../../server/runtime/node.ts'
+import { listen } from '../../server/runtime/server.ts'
 import { type TestApp, testApp } from '../helpers/app.ts'
 import { rawClient, rawHead, rawPost } from '../helpers/raw-client.ts'
 

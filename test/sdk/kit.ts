@@ -1,7 +1,7 @@
 import OpenAI from 'openai'
 import OpenAI4 from 'openai-4'
 import type { Listener } from '../../server/http.ts'
-import { listen } from '../../server/runtime/node.ts'
+import { listen } from '../../server/runtime/server.ts'
 import { PROJECT_KEY, TEST_KEY, type TestApp, type TestAppOptions, testApp } from '../helpers/app.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/upstream.ts'
 

@@ -81,7 +81,7 @@ describe('a call that leads nowhere', () => {
     ['unknown model', 'nobody-knows-me', {}, CHAT, { status: 404, code: 'invalid_model', param: 'model' }],
     ['unknown namespace', 'nobody/gpt-4o', {}, CHAT, { status: 404, code: 'invalid_model', param: 'model' }],
     ['a pin without a model', 'openai/', {}, CHAT, { status: 404, code: 'invalid_model', param: 'model' }],
-    ['a provider without a row', 'bedrock/claude', {}, CHAT, { status: 404, code: 'invalid_model', param: 'model' }],
+    ['a provider without a row', 'nowhere/claude', {}, CHAT, { status: 404, code: 'invalid_model', param: 'model' }],
     ['__proto__', '__proto__', {}, CHAT, { status: 404, code: 'invalid_model', param: 'model' }],
     [
       'unknown provider in the header',

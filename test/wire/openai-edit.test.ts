@@ -244,3 +244,51 @@ function refusal(read: () => unknown): WireError {
   }
   throw new Error('Nothing was refused')
 }
+
+describe('edit() brings a request to what its model takes', () => {
+  const facts = (refuses: string[], maxOutputTokens: number | null = null) => ({
+    refuses,
+    maxOutputTokens,
+    thinking: null,
+  })
+  const heed = (wire: typeof openaiChat | typeof openaiCompletions, text: string, given: ReturnType<typeof facts>) => {
+    const { body, adapted } = wire.edit(wire.readAsk(bytesOf(text)), { model: 'm', askUsage: true, facts: given })
+    return [textOf(body), adapted.map(({ param, how }) => `${param}=${how}`).join()]
+  }
+  const SAID = '{"model":"m", "temperature":1,"top_p":0.5 ,"messages":[1],"max_tokens": 100,"stop":"x"}'
+
+  it.each([
+    [facts([]), SAID, ''],
+    [facts(['seed', 'messages', 'model']), SAID, ''],
+    [
+      facts(['temperature', 'top_p', 'stop']),
+      '{"model":"m", "messages":[1],"max_tokens": 100}',
+      'temperature=dropped,top_p=dropped,stop=dropped',
+    ],
+    [facts(['max_tokens']), SAID.replace('max_tokens', 'max_completion_tokens'), 'max_tokens=renamed'],
+    [facts([], 100), SAID, ''],
+    [facts([], 64), SAID.replace('100', '64'), 'max_tokens=clamped'],
+    [
+      facts(['max_tokens', 'stop'], 64),
+      '{"model":"m", "temperature":1,"top_p":0.5 ,"messages":[1],"max_completion_tokens": 64}',
+      'stop=dropped,max_tokens=clamped,max_tokens=renamed',
+    ],
+    [facts(['max_tokens', 'max_completion_tokens'], 64), SAID.replace('"max_tokens": 100,', ''), 'max_tokens=dropped'],
+  ])('%j', (given, body, adapted) => {
+    expect(heed(openaiChat, SAID, given)).toEqual([body, adapted])
+  })
+
+  it('drops the old name of two, and keeps both where both are taken', () => {
+    const both = '{"model":"m","messages":[1],"max_tokens":9,"max_completion_tokens":8}'
+    expect(heed(openaiChat, both, facts(['max_tokens']))[0]).toBe(both.replace('"max_tokens":9,', ''))
+    expect(heed(openaiChat, both, facts([]))[0]).toBe(both)
+  })
+
+  it('never renames for text completions, which know one name', () => {
+    const text = '{"model":"m","prompt":"x","max_tokens":9,"top_p":1}'
+    expect(heed(openaiCompletions, text, facts(['max_tokens', 'top_p'], 5))).toEqual([
+      '{"model":"m","prompt":"x","max_tokens":5}',
+      'top_p=dropped,max_tokens=clamped',
+    ])
+  })
+})

@@ -58,6 +58,15 @@ export const MISTRAL = modelsOf('mistral', [
   ['mistral-embed', 'Mistral Embed', 'embedding', 'embeddings', 8_192, null, '2023-12-11'],
 ])
 
+/** @see https://docs.cohere.com/docs/models */
+export const COHERE = modelsOf('cohere', [
+  ['command-a-03-2025', 'Command A', 'chat', 'chat tools', 256_000, 8_192, '2025-03-13'],
+  ['command-r-plus-08-2024', 'Command R+', 'chat', 'chat tools', 128_000, 4_096, '2024-08-30'],
+  ['command-r-08-2024', 'Command R', 'chat', 'chat tools', 128_000, 4_096, '2024-08-30'],
+  ['command-r7b-12-2024', 'Command R7B', 'chat', 'chat tools', 128_000, 4_096, '2024-12-13'],
+  ['embed-v4.0', 'Embed 4', 'embedding', 'embeddings', 128_000, null, '2025-04-15'],
+])
+
 /** @see https://docs.x.ai/docs/models */
 export const XAI = modelsOf('xai', [
   ['grok-4.6', 'Grok 4.6', 'reasoning', 'chat tools vision json_schema reasoning', 500_000, null, '2026-08-12'],

@@ -6,6 +6,8 @@ const PLAIN = 'chat tools vision json_schema'
 /** @see https://platform.openai.com/docs/models */
 export const OPENAI = modelsOf('openai', [
   ['gpt-6-astra', 'GPT-6 Astra', 'reasoning', FULL, 1_050_000, 128_000, '2026-09-05'],
+  ['gpt-6.1-sol', 'GPT-6.1 Sol', 'reasoning', FULL, 1_050_000, 128_000, '2026-09-29'],
+  ['gpt-6.1-terra', 'GPT-6.1 Terra', 'reasoning', FULL, 1_050_000, 128_000, '2026-10-26'],
   ['gpt-6-sol', 'GPT-6 Sol', 'reasoning', FULL, 1_050_000, 128_000, '2026-09-22'],
   ['gpt-6-luna', 'GPT-6 Luna', 'reasoning', FULL, 1_050_000, 128_000, '2026-09-22'],
   ['gpt-5.6-sol', 'GPT-5.6 Sol', 'reasoning', FULL, 1_050_000, 128_000, '2026-07-09'],
@@ -18,6 +20,7 @@ export const OPENAI = modelsOf('openai', [
   ['gpt-5.3-codex', 'GPT-5.3 Codex', 'coding', FULL, 400_000, 128_000, '2026-02-05'],
   ['gpt-5.2', 'GPT-5.2', 'reasoning', FULL, 400_000, 128_000, '2025-12-11'],
   ['gpt-5.1', 'GPT-5.1', 'reasoning', FULL, 400_000, 128_000, '2025-11-13'],
+  ['gpt-5-pro', 'GPT-5 pro', 'reasoning', FULL, 400_000, 272_000, '2025-10-06'],
   ['gpt-5', 'GPT-5', 'reasoning', FULL, 400_000, 128_000, '2025-08-07'],
   ['gpt-5-mini', 'GPT-5 mini', 'reasoning', FULL, 400_000, 128_000, '2025-08-07'],
   ['gpt-5-nano', 'GPT-5 nano', 'reasoning', FULL, 400_000, 128_000, '2025-08-07'],

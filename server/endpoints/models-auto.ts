@@ -1,0 +1,22 @@
+import { autoModels, isTask, TASKS } from '../catalog/catalog.ts'
+import type { Deps } from '../deps.ts'
+import { GatewayError } from '../errors.ts'
+import type { Incoming, Reply } from '../http.ts'
+import { principalOf } from '../pipeline.ts'
+import { json } from './reply.ts'
+
+const MOST_ALTERNATIVES = 4
+
+/** `GET /v1/models/auto[?task=]`: the model that `auto` or `auto:task` leads to now, and what comes after it. */
+export async function modelsAuto(incoming: Incoming, deps: Deps): Promise<Reply> {
+  await principalOf(incoming, deps)
+  const task = new URLSearchParams(incoming.query).get('task') ?? 'general'
+  if (!isTask(task)) {
+    throw new GatewayError('invalid_request', `"task" must be one of ${TASKS.join(', ')}`, { param: 'task' })
+  }
+  const picks = autoModels(task, (provider) => deps.credentials.of(provider) !== null)
+  const [primary, ...alternatives] = picks
+    .slice(0, 1 + MOST_ALTERNATIVES)
+    .map(({ id, name, provider, reason, configured }) => ({ id, name, provider, reason, configured }))
+  return json(deps, { task, primary, alternatives })
+}

@@ -1,0 +1,5 @@
+import { openaiResponses } from '../wire/openai-responses.ts'
+import { callModel } from './call-model.ts'
+
+/** `POST /v1/responses` */
+export const responses = callModel({ name: 'responses', wire: openaiResponses, keeps: true })

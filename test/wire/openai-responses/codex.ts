@@ -1,0 +1,67 @@
+/** A request in the form of Codex CLI, shortened: freeform patch tool with a grammar, thoughts without ids, no storing. */
+export const CODEX: Record<string, unknown> = {
+  model: 'gpt-5.2-codex',
+  instructions: 'You are a coding agent in a terminal.',
+  input: [
+    {
+      type: 'message',
+      role: 'developer',
+      content: [{ type: 'input_text', text: '<permissions>read-only</permissions>' }],
+    },
+    { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Rename a to b' }] },
+    {
+      type: 'reasoning',
+      summary: [{ type: 'summary_text', text: '**Plan**' }],
+      content: null,
+      encrypted_content: 'gAAAA',
+    },
+    { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Looking.' }], phase: 'commentary' },
+    { type: 'function_call', name: 'exec_command', arguments: '{"cmd":"ls"}', call_id: 'call_1' },
+    {
+      type: 'custom_tool_call',
+      status: 'completed',
+      call_id: 'call_2',
+      name: 'apply_patch',
+      input: '*** Begin Patch\n',
+    },
+    { type: 'function_call_output', call_id: 'call_1', output: 'a.txt' },
+    { type: 'custom_tool_call_output', call_id: 'call_2', output: '{"output":"Done","metadata":{"exit_code":0}}' },
+  ],
+  tools: [
+    {
+      type: 'function',
+      name: 'exec_command',
+      description: 'Runs a command',
+      strict: false,
+      parameters: {
+        type: 'object',
+        properties: { cmd: { type: 'string' } },
+        required: ['cmd'],
+        additionalProperties: false,
+      },
+    },
+    {
+      type: 'function',
+      name: 'update_plan',
+      description: 'Plan',
+      strict: false,
+      parameters: { type: 'object', properties: {} },
+    },
+    {
+      type: 'custom',
+      name: 'apply_patch',
+      description: 'Edits files. This is a FREEFORM tool.',
+      format: { type: 'grammar', syntax: 'lark', definition: 'start: "*** Begin Patch" LF' },
+    },
+    { type: 'web_search', external_web_access: false },
+  ],
+  tool_choice: 'auto',
+  parallel_tool_calls: true,
+  reasoning: { effort: 'medium', summary: 'auto' },
+  store: false,
+  stream: true,
+  include: ['reasoning.encrypted_content'],
+  prompt_cache_key: 'k',
+  text: { verbosity: 'low' },
+  client_metadata: { 'x-codex-installation-id': '1' },
+}
