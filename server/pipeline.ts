@@ -86,7 +86,7 @@ async function detach(prepared: Prepared, deps: Deps): Promise<Reply> {
   const started = await startedInBackground(call, deps)
   const job = new BackgroundJob(call, deps)
   void runDetached(call, job, deps)
-  return respondBackground(call, call.ask.stream ? (sink) => void job.follow(sink, -1) : started)
+  return respondBackground(call, call.ask.stream ? (sink) => job.follow(sink, -1) : started)
 }
 
 async function runDetached(

@@ -56,8 +56,9 @@ class Turns implements Talk {
 
   onMessage(text: string): void {
     if (this.#closed || this.#late) return
-    if (this.#waiting.length >= MAX_WAITING) {
-      this.#peer.send(refusal('rate_limit_exceeded', `More than ${MAX_WAITING} turns wait; wait for their answers`))
+    const waiting = this.#waiting.reduce((sum, { length }) => sum + length, 0)
+    if (this.#waiting.length >= MAX_WAITING || waiting > this.#opened.deps.settings.maxBodyBytes) {
+      this.#peer.send(refusal('rate_limit_exceeded', 'Too many turns wait on this connection; wait for their answers'))
       return
     }
     this.#waiting.push(text)

@@ -92,6 +92,8 @@ async function found(projectId: string, id: string, deps: Deps): Promise<KeptRes
   const kept = await deps.responses.find(projectId, id, nowMs).catch(away)
   if (kept === null) throw unknown(id)
   if (!isActive(kept.status) || (kept.aliveAtMs ?? 0) > nowMs - DEAD_MS) return kept
+  // The database may have been away; then it is this one that knows.
+  if (jobOf(projectId, id, deps) !== null) return kept
   const error = { code: 'server_error', message: 'The gateway stopped while it worked on this response; ask again' }
   const answerJson = JSON.stringify({ ...JSON.parse(kept.answerJson), status: 'failed', error })
   const failed = { ...kept, status: 'failed' as const, answerJson }

@@ -31,6 +31,7 @@ export const azureOpenai: Provider = {
   baseUrlVariable: 'AZURE_OPENAI_BASE_URL',
   wires: v1,
   dated: { variable: 'AZURE_OPENAI_API_VERSION', wires: dated },
+  followsOpenai: true,
   auth: (key) => ['api-key', key],
   quirks: { maxEmbeddingInputs: { most: 2048, why: 'The input array must have 2048 entries or fewer' } },
 }

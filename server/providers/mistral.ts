@@ -20,6 +20,7 @@ export const mistral: Provider = {
     noStreamOptions:
       'Refused with 422 extra_forbidden at body.stream_options.include_usage; usage comes unasked in the last chunk',
     plainVectors: 'encoding_format is unknown to mistral-embed: it always answers 1024 floats',
+    maxEmbeddingInputs: { most: 256, why: 'Too many inputs in request, split into more batches: from 257 on' },
     textsOnly: 'input is a string or an array of strings',
     dimensionsAs: { name: 'output_dimension', why: 'Its own name, for the models that can: codestral-embed' },
   },

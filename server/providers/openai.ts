@@ -23,6 +23,7 @@ export const openai: Provider = {
     'openai-files': '/files',
     'openai-batches': '/batches',
   },
+  followsOpenai: true,
   auth: bearer,
   forwards: ['openai-beta'],
   quirks: { maxEmbeddingInputs: { most: 2048, why: 'The input array must have 2048 entries or fewer' } },

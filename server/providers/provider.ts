@@ -18,6 +18,8 @@ export interface Provider {
   readonly keyless?: boolean
   /** The wires it speaks, each with its path under the base URL; those of text in order of preference. */
   readonly wires: WirePaths
+  /** What it answers is valid by OpenAI's own schema: it passes whole, where others' answers are mended. */
+  readonly followsOpenai?: boolean
   /** For an API in dated versions: when the operator sets `variable`, it fills `{version}` of these paths instead. */
   readonly dated?: { readonly variable: string; readonly wires: WirePaths }
   /** Request headers that carry the key: name, value, …; names in lower case. */

@@ -24,5 +24,6 @@ export const sandbox: Provider = {
     'openai-completions': '/completions',
     'openai-embeddings': '/embeddings',
   },
+  followsOpenai: true,
   auth: () => [],
 }

@@ -83,9 +83,9 @@ export class BackgroundJob {
     jobsOf(deps).set(this.#keeping.id, this)
   }
 
-  /** Its caller asked for events: without that there are none. */
+  /** Its events can be read: its caller asked for some, and they are all here. */
   get streams(): boolean {
-    return this.#streams
+    return this.#streams && this.#bytes <= MAX_EVENT_BYTES
   }
 
   get projectId(): string {
@@ -108,15 +108,13 @@ export class BackgroundJob {
   }
 
   /**
-   * Sends the events behind that number, and those to come. @returns false when they aren't all there any more
+   * Sends the events behind that number, and those to come.
    * @param after as in `sequence_number`; -1: from the first on
    */
-  follow(sink: Sink, after: number): boolean {
-    if (this.#bytes > MAX_EVENT_BYTES) return false
+  follow(sink: Sink, after: number): void {
     for (const { sequence, bytes } of this.#events) if (sequence > after) sink.write(bytes)
     if (this.#over) sink.end()
     else this.#followers.set(sink, after)
-    return true
   }
 
   /** The way to the provider is closed; what was produced is billed. */

@@ -1,9 +1,10 @@
 import { type Answered, grow, type Prepared, type Routed, type WholeAnswer } from '../call.ts'
 import type { Deps } from '../deps.ts'
+import { GatewayError } from '../errors.ts'
 import { nonsense } from '../failure.ts'
 import { BodyBroken, type Incoming } from '../http.ts'
 import { sumOf } from '../wire/metered.ts'
-import { type Answer, AnswerError, type Ask, type Batches, type PartAnswer } from '../wire/wire.ts'
+import { type Answer, AnswerError, type Ask, type Batches, type PartAnswer, WireError } from '../wire/wire.ts'
 
 /** So many parts of one call are on their way at a time. */
 const AT_ONCE = 4
@@ -14,10 +15,19 @@ export interface Exchange {
   dispatch(call: Prepared): Promise<Answered>
 }
 
-/** The request in parts, where the provider takes no more inputs at a time; null: it goes as it is. */
+/**
+ * The request in parts, where the provider takes no more inputs at a time; null: it goes as it is.
+ * @throws GatewayError `invalid_request` when there would be too many
+ */
 export function partsOf({ target, ask }: Routed): readonly Ask[] | null {
   const limit = target.provider.quirks?.maxEmbeddingInputs
-  return limit === undefined ? null : (target.wire.batches?.split(ask, limit.most) ?? null)
+  if (limit === undefined || target.wire.batches === undefined) return null
+  try {
+    return target.wire.batches.split(ask, limit.most)
+  } catch (error) {
+    if (error instanceof WireError) throw new GatewayError('invalid_request', error.message, { param: error.param })
+    throw error
+  }
 }
 
 /**

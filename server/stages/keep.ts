@@ -13,6 +13,9 @@ import type { ByteText } from '../wire/wire.ts'
 const LIFE_MS = 30 * 24 * 3_600_000
 /** A database that takes longer is taken for away. */
 const SAVE_MS = 2000
+/** Between tries to store what ran in the background: doubled each time, nine minutes in all. */
+const FIRST_RETRY_MS = 500
+const LAST_RETRY_MS = 256_000
 
 const BROKEN = new GatewayError('provider_error', 'The stream broke off before its end')
 
@@ -75,16 +78,18 @@ async function keep(call: Keeps, answer: Uint8Array, deps: Deps): Promise<KeptFa
   const answerJson = asBuffer(answer).toString()
   const turn: KeptTurn = { id: keeping.id, inputJson: keeping.inputJson, answerJson }
   const stored = keeping.store && (await store(call, turn, deps))
-  remember(call, turn, stored)
+  // From a failed one nobody goes on: what it went on from may be to blame.
+  if (statusOf((JSON.parse(answerJson) as { readonly status?: unknown }).status) !== 'failed')
+    remember(call, turn, stored)
   return keeping.store && !stored ? { ...face, store: false } : face
 }
 
 async function store(call: Background, turn: KeptTurn, deps: Deps): Promise<boolean> {
   const { keeping, principal } = call
   const kept = keptOf(call, turn, deps)
-  const saved = keeping.background ? deps.responses.finish(kept) : deps.responses.save(kept)
+  const saved = keeping.background ? finish(kept, deps) : deps.responses.save(kept)
   try {
-    await inTime(saved, deps)
+    await (keeping.background ? saved : inTime(saved, deps))
   } catch (cause) {
     deps.log.warn('A response could not be stored', { request: call.id, cause })
     // Who was told that it isn't kept must not be contradicted later.
@@ -93,6 +98,19 @@ async function store(call: Background, turn: KeptTurn, deps: Deps): Promise<bool
   }
   prolong(call, deps)
   return true
+}
+
+/** Nobody waits for it, and its answer is nowhere else: tried again for as long as the database may be away. */
+async function finish(kept: KeptResponse, deps: Deps): Promise<void> {
+  for (let afterMs = FIRST_RETRY_MS; ; afterMs *= 2) {
+    try {
+      await inTime(deps.responses.finish(kept), deps)
+      return
+    } catch (cause) {
+      if (afterMs > LAST_RETRY_MS) throw cause
+      await new Promise<void>((resolve) => deps.clock.timer(afterMs, resolve))
+    }
+  }
 }
 
 async function inTime(saved: Promise<unknown>, deps: Deps): Promise<void> {

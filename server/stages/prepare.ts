@@ -57,7 +57,7 @@ function adaptedText(adapted: readonly Adaptation[]): string | null {
 
 function toRequest({ target, incoming, service }: Routed, body: Uint8Array, nowMs: number): UpstreamRequest {
   const { account, provider } = target
-  const stays = target.wire === service.wire
+  const stays = target.wireId === service.wire.id
   const forwarded = stays && provider.forwards !== undefined ? forwardedFrom(incoming, provider.forwards) : []
   const headers = withOverrides(headersFor(target), forwarded)
   const { pass } = target.wire

@@ -62,9 +62,9 @@ function targetOf(call: Admitted, choice: Choice, deps: Deps): Target {
   const spoken = speak(call, provider, { model, version })
   if (spoken === null && call.service.wire.id === 'anthropic-count-tokens') return countHere(call, choice)
   if (spoken === null) {
-    throw new GatewayError('invalid_request', `${provider.name} has no ${call.service.name} for ${model}`, {
-      param: 'model',
-    })
+    const what = `${provider.name} has no ${call.service.name}`
+    if (model === '') throw new GatewayError('invalid_request', what)
+    throw new GatewayError('invalid_request', `${what} for ${model}`, { param: 'model' })
   }
   if (account === null) throw noAccount(provider)
   const path = pathOf(provider, spoken.wireId, { model, stream: call.ask.stream, version })
@@ -94,7 +94,8 @@ function speak(
   const only = wiresOf(provider.id, model)
   const offered = only === null ? spoken : spoken.filter((id) => only.includes(id))
   const createdAtS = Math.floor(call.receivedAtMs / 1000)
-  return wireBetween(call.service.wire, offered, { callId: call.id, createdAtS, model })
+  const strays = provider.followsOpenai !== true
+  return wireBetween(call.service.wire, { wires: offered, strays }, { callId: call.id, createdAtS, model })
 }
 
 function unknownModel(requested: string): GatewayError {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { asBuffer } from './bytes.ts'
 import { scanObject, skipSpace, skipValue } from './json.ts'
-import type { Ask } from './wire.ts'
+import { type Ask, WireError } from './wire.ts'
 
 /** What an embeddings request asks to be embedded: one text, or a list of texts or of token arrays. */
 
@@ -15,8 +15,14 @@ interface Range {
   readonly end: number
 }
 
-/** Each input of a list, null when the request has one alone: a text, or its tokens. */
-export function inputsOf({ body, members }: Ask): Range[] | null {
+/** One request becomes no more than so many: they all wait for each other, and count as one to every limit. */
+export const MAX_PARTS = 256
+
+/**
+ * Each input of a list, null when the request has one alone: a text, or its tokens.
+ * @throws WireError when there are more than `limit`
+ */
+export function inputsOf({ body, members }: Ask, limit = Infinity): Range[] | null {
   const span = members.get('input')!
   if (body[span.start] !== OPEN_BRACKET) return null
   const first = skipSpace(body, span.start + 1)
@@ -24,6 +30,8 @@ export function inputsOf({ body, members }: Ask): Range[] | null {
   const inputs: Range[] = []
   for (let at = first; at < span.end; ) {
     const end = skipValue(body, at)
+    if (inputs.length >= limit)
+      throw new WireError(`"input" has more than ${limit} inputs: send fewer at a time`, 'input')
     inputs.push({ start: at, end })
     const behind = skipSpace(body, end)
     if (body[behind] === CLOSE_BRACKET) break
@@ -45,12 +53,15 @@ export function hasTokens({ body, members }: Ask): boolean {
   return first !== QUOTE && first !== CLOSE_BRACKET
 }
 
-/** The request in parts of at most `most` inputs each, all else as it was; null when it has no more than that. */
+/**
+ * The request in parts of at most `most` inputs each, all else as it was; null when it has no more than that.
+ * @throws WireError when it would take more than MAX_PARTS
+ */
 export function splitInputs(ask: Ask, most: number): Ask[] | null {
   const span = ask.members.get('input')!
   // The shortest list of that many, `["","",…]`, is longer.
   if (span.end - span.start <= 3 * most) return null
-  const inputs = inputsOf(ask)
+  const inputs = inputsOf(ask, most * MAX_PARTS)
   if (inputs === null || inputs.length <= most) return null
   const bytes = asBuffer(ask.body)
   const head = bytes.subarray(0, inputs[0]!.start)

@@ -108,12 +108,18 @@ function readFile(part: Json): Part | null {
   return isImage ? { type: 'image', source, detail: null } : { type: 'file', source, filename: null }
 }
 
+/** The last part has a signature of its own, which is for that part alone. */
+function isSigned(parts: readonly Part[]): boolean {
+  const before = parts.at(-2)
+  return before?.type === 'reasoning' && before.text === '' && before.proof !== null && !before.summary
+}
+
 /** The pieces of a stream that a client sends back as they came, put together: text, and a thought up to its proof. */
 function joined(parts: readonly Part[]): Part[] {
   const whole: Part[] = []
   for (const part of parts) {
     const last = whole.at(-1)
-    if (part.type === 'text' && last?.type === 'text') {
+    if (part.type === 'text' && last?.type === 'text' && !isSigned(whole)) {
       whole[whole.length - 1] = { ...last, text: last.text + part.text }
     } else if (part.type === 'reasoning' && part.summary && last?.type === 'reasoning' && last.summary && !last.proof) {
       whole[whole.length - 1] = thought(last.text + part.text, part.proof)

@@ -1,12 +1,15 @@
+import { textArgument } from './anthropic-emulation.ts'
 import { PartialArguments } from './gemini-args.ts'
 import { type Claim, claimsOf, Places } from './gemini-citations.ts'
 import { type Json, record, records, text } from './gemini-json.ts'
-import { type CallIds, finishOf, proofOf, proven, readLogprobs, readPart, thought } from './gemini-parts.ts'
+import { type CallIds, finishOf, proofOf, proven, readCall, readLogprobs, readPart, thought } from './gemini-parts.ts'
 import type { Delta, Part, StreamEvent } from './model.ts'
 
 /** A call whose arguments come leaf by leaf. */
 interface OpenCall {
   readonly partial: PartialArguments
+  /** The JSON so far of a tool of plain text: which text it holds is known at its end. */
+  readonly held: string[] | null
 }
 
 /** One candidate of a stream: makes its parts from the pieces that come. */
@@ -72,6 +75,8 @@ export class ChoiceReader {
         if (read.type === 'text') this.#write(read.text)
         else this.#whole(read)
       }
+      // A signature is for its part alone: what is written after it begins another.
+      if (this.#open === 'text') this.#end()
     }
   }
 
@@ -95,20 +100,22 @@ export class ChoiceReader {
     if (isNew && text(call.name) === null) return
     if (isNew) {
       this.#hasCalls = true
-      const id = this.#ids.of(call)
-      const open = { partial: new PartialArguments() }
-      this.#begin({ type: 'tool-call', id, name: String(call.name), arguments: '', kind: 'function' }, open)
+      const part = readCall({ ...call, args: null }, this.#ids)
+      const open = { partial: new PartialArguments(), held: part.kind === 'custom' ? [] : null }
+      this.#begin({ ...part, arguments: '' }, open)
     }
     const { partial } = this.#open as OpenCall
     for (const piece of records(call.partialArgs)) this.#argue(partial.write(piece))
     if (call.args !== undefined && call.args !== null && partial.isEmpty && call.willContinue !== true) {
       this.#argue(JSON.stringify(call.args))
-      this.#finishPart()
+      this.#endCall()
     } else if (call.willContinue !== true) this.#end()
   }
 
   #argue(text: string): void {
-    if (text !== '') this.#push({ text })
+    const held = (this.#open as OpenCall).held
+    if (held !== null) held.push(text)
+    else if (text !== '') this.#push({ text })
   }
 
   /** Adds to the open part if it is of that kind, else to a new one. */
@@ -139,7 +146,16 @@ export class ChoiceReader {
   #end(): void {
     if (this.#open === null) return
     if (this.#open === 'text') this.#cite()
-    else if (this.#open !== 'thought') this.#argue(this.#open.partial.close())
+    else if (this.#open !== 'thought') {
+      this.#argue(this.#open.partial.close())
+      return this.#endCall()
+    }
+    this.#finishPart()
+  }
+
+  #endCall(): void {
+    const { held } = this.#open as OpenCall
+    if (held !== null) this.#push({ text: textArgument(held.join('')) })
     this.#finishPart()
   }
 

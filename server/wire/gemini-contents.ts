@@ -1,3 +1,4 @@
+import { TEXT_PROPERTY, TEXT_TOOL } from './anthropic-emulation.ts'
 import { type Place, writeAudio, writeMedia } from './gemini-media.ts'
 import type { GeminiModel } from './gemini-model.ts'
 import { type Notes, said } from './gemini-notes.ts'
@@ -130,8 +131,9 @@ class ContentsWriter {
   }
 
   #call(call: ToolCall, { param, notes }: Place): object {
-    this.#names.set(call.id, call.name)
-    return { functionCall: { id: call.id, name: call.name, args: argsOf(call, () => notes.note(param, 'renamed')) } }
+    const name = call.kind === 'custom' ? TEXT_TOOL + call.name : call.name
+    this.#names.set(call.id, name)
+    return { functionCall: { id: call.id, name, args: argsOf(call, () => notes.note(param, 'renamed')) } }
   }
 
   #result(result: ToolResult, param: string): object {
@@ -160,7 +162,7 @@ class ContentsWriter {
 
 /** The arguments as an object, which is all that Gemini takes: what is none becomes a member of one. */
 function argsOf({ arguments: written, kind }: ToolCall, note: () => void): unknown {
-  if (kind === 'custom') return { input: written }
+  if (kind === 'custom') return { [TEXT_PROPERTY]: written }
   if (written.trim() === '') return {}
   let value: unknown = written
   try {

@@ -1,3 +1,4 @@
+import { TEXT_TOOL, textArgument } from './anthropic-emulation.ts'
 import { type Json, number, record, records, text } from './gemini-json.ts'
 import type { FinishReason, Part, Proof, ReasoningPart, ToolCall } from './model.ts'
 
@@ -41,7 +42,20 @@ function readBody(part: Json, ids: CallIds): Part | null {
 
 export function readCall(call: Json, ids: CallIds): ToolCall {
   const args = call.args === undefined || call.args === null ? '{}' : JSON.stringify(call.args)
-  return { type: 'tool-call', id: ids.of(call), name: String(call.name ?? ''), arguments: args, kind: 'function' }
+  return calledAs({
+    type: 'tool-call',
+    id: ids.of(call),
+    name: String(call.name ?? ''),
+    arguments: args,
+    kind: 'function',
+  })
+}
+
+/** The call as its caller knows it: a tool of plain text was put to Gemini as a function. */
+export function calledAs(call: ToolCall): ToolCall {
+  if (!call.name.startsWith(TEXT_TOOL)) return call
+  const { name, arguments: written } = call
+  return { ...call, kind: 'custom', name: name.slice(TEXT_TOOL.length), arguments: textArgument(written) }
 }
 
 export function readMedia(mediaType: string, data: string): Part {

@@ -3,8 +3,7 @@ import type { GeminiModel } from './gemini-model.ts'
 import { type Notes, said } from './gemini-notes.ts'
 import type { Effort, ReasoningWish } from './model.ts'
 
-const EFFORT = 'reasoning_effort'
-const BUDGET = 'thinking_budget'
+const PARAM = 'reasoning_effort'
 
 /** Google's own table for callers of OpenAI's wire: tokens of thinking for each effort. */
 const TOKENS: Readonly<Record<Effort, number>> = {
@@ -38,17 +37,23 @@ export interface Thinker {
 /** `thinkingConfig` for a wish, null when there is nothing to say. */
 export function writeThinking(wish: ReasoningWish | null, thinker: Thinker, notes: Notes): object | null {
   if (wish === null) return null
-  const effort = notes.take(EFFORT, wish.effort)
+  const effort = notes.take(PARAM, wish.effort)
   const isAsked = effort !== null || wish.budgetTokens !== null || wish.adaptive
   if (thinker.thinking === 'none') {
-    if (isAsked && effort !== 'none') notes.note(wish.budgetTokens === null ? EFFORT : BUDGET, 'dropped')
+    if (isAsked && effort !== 'none') notes.note(PARAM, 'dropped')
     return null
   }
   const amount = byLevel(thinker)
     ? level({ ...wish, effort }, notes)
     : budget({ ...wish, effort }, thinker.model, notes)
-  const config = { ...amount, ...said({ includeThoughts: wish.summary === null ? null : wish.summary !== 'none' }) }
+  const config = { ...amount, ...said({ includeThoughts: isShown(wish) }) }
   return Object.keys(config).length === 0 ? null : config
+}
+
+/** Null: not said. Callers who set a budget are Messages', where thoughts are shown unless they are unwanted. */
+function isShown({ summary, budgetTokens }: ReasoningWish): boolean | null {
+  if (summary !== null) return summary !== 'none'
+  return budgetTokens !== null && budgetTokens > 0 ? true : null
 }
 
 function byLevel({ model, thinking }: Thinker): boolean {
@@ -58,11 +63,11 @@ function byLevel({ model, thinking }: Thinker): boolean {
 function level({ effort, budgetTokens }: ReasoningWish, notes: Notes): object {
   if (effort !== null) {
     // Thinking can be made small, but not switched off.
-    if (effort === 'none' || BEYOND.has(effort)) notes.note(EFFORT, 'clamped')
+    if (effort === 'none' || BEYOND.has(effort)) notes.note(PARAM, 'clamped')
     return { thinkingLevel: LEVELS[effort] }
   }
   if (budgetTokens === null) return {}
-  notes.note(BUDGET, 'renamed')
+  notes.note(PARAM, 'renamed')
   return { thinkingLevel: LEVELS[effortOf(budgetTokens)] }
 }
 
@@ -75,9 +80,8 @@ function budget(wish: ReasoningWish, { thinking }: GeminiModel, notes: Notes): o
   const { effort, budgetTokens, adaptive } = wish
   const tokens = budgetTokens ?? (effort === null ? null : TOKENS[effort])
   if (tokens === null) return adaptive ? { thinkingBudget: -1 } : {}
-  const param = budgetTokens === null ? EFFORT : BUDGET
-  if (budgetTokens === null && effort !== null && BEYOND.has(effort)) notes.note(param, 'clamped')
+  if (budgetTokens === null && effort !== null && BEYOND.has(effort)) notes.note(PARAM, 'clamped')
   // -1 leaves it to the model.
   if (tokens === -1 || (tokens === 0 && thinking.canRest)) return { thinkingBudget: tokens }
-  return { thinkingBudget: notes.within(param, tokens, thinking) }
+  return { thinkingBudget: notes.within(PARAM, tokens, thinking) }
 }

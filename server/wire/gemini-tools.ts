@@ -1,3 +1,4 @@
+import { TEXT_PROPERTY, TEXT_SCHEMA, TEXT_TOOL } from './anthropic-emulation.ts'
 import { type Notes, said } from './gemini-notes.ts'
 import type { CustomTool, FunctionTool, Prompt, ToolChoice } from './model.ts'
 
@@ -24,7 +25,7 @@ export function writeTools(prompt: Prompt, notes: Notes): WrittenTools {
   }
   const hasFunctions = functions.length > 0
   if (hasFunctions && prompt.parallelToolCalls === false) notes.note('parallel_tool_calls', 'dropped')
-  const calling = hasFunctions ? callingOf(notes.take('tool_choice', prompt.toolChoice), isStrict(prompt)) : null
+  const calling = hasFunctions ? callingOf(notes.take('tool_choice', prompt.toolChoice), prompt) : null
   return {
     tools: tools.length === 0 ? null : tools,
     toolConfig: calling === null ? null : { functionCallingConfig: calling },
@@ -40,20 +41,20 @@ function declare({ name, description, parameters }: FunctionTool): object {
   return said({ name, description, parametersJsonSchema: parameters })
 }
 
-/** A tool whose argument is plain text becomes a function with one argument. */
+/** A tool whose argument is plain text becomes a function with one argument, whose name tells the reader of the answer. */
 function declareCustom({ name, description, format }: CustomTool): object {
   const { syntax, definition } = (format ?? {}) as { syntax?: unknown; definition?: unknown }
   const grammar = typeof definition === 'string' ? { description: `Follows this ${syntax} grammar: ${definition}` } : {}
-  const parametersJsonSchema = {
-    type: 'object',
-    properties: { input: { type: 'string', ...grammar } },
-    required: ['input'],
-  }
-  return said({ name, description, parametersJsonSchema })
+  const properties = { [TEXT_PROPERTY]: { type: 'string', ...grammar } }
+  return said({ name: TEXT_TOOL + name, description, parametersJsonSchema: { ...TEXT_SCHEMA, properties } })
 }
 
 /** VALIDATED: the model may call or not, and what it calls fits the schema. */
-function callingOf(choice: ToolChoice | null, strict: boolean): object | null {
+function callingOf(choice: ToolChoice | null, prompt: Prompt): object | null {
+  const strict = isStrict(prompt)
+  const nameOf = (name: string) => {
+    return prompt.tools.some((tool) => tool.type === 'custom' && tool.name === name) ? TEXT_TOOL + name : name
+  }
   if (choice === null) return strict ? { mode: 'VALIDATED' } : null
   switch (choice.type) {
     case 'auto':
@@ -63,8 +64,8 @@ function callingOf(choice: ToolChoice | null, strict: boolean): object | null {
     case 'required':
       return { mode: 'ANY' }
     case 'tool':
-      return { mode: 'ANY', allowedFunctionNames: [choice.name] }
+      return { mode: 'ANY', allowedFunctionNames: [nameOf(choice.name)] }
     case 'allowed':
-      return { mode: choice.mode === 'required' ? 'ANY' : 'VALIDATED', allowedFunctionNames: choice.names }
+      return { mode: choice.mode === 'required' ? 'ANY' : 'VALIDATED', allowedFunctionNames: choice.names.map(nameOf) }
   }
 }

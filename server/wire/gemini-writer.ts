@@ -4,7 +4,7 @@ import { Grounding, reasonOf, writeLogprobs, writePart } from './gemini-said.ts'
 import { signatureOf } from './gemini-seal.ts'
 import { SignedParts } from './gemini-signatures.ts'
 import { writeGeminiUsage } from './gemini-usage.ts'
-import type { Choice, Completion, Delta, Part, StreamEvent, ToolCall } from './model.ts'
+import type { Choice, Completion, Delta, Part, Proof, StreamEvent, ToolCall } from './model.ts'
 
 /** A whole answer for a caller of Gemini's API. Bodies of this wire carry no additions. */
 export function writeGeminiAnswer(answer: Completion, context: AnswerContext): string {
@@ -53,6 +53,9 @@ interface Candidate {
   /** The signature of the part that comes next. */
   signature: string | null
   open: Part | null
+  /** The proof of the thought that is open, and whether any of it has been shown. */
+  proof: Proof | null
+  hasThought: boolean
   /** The arguments of the call that is open: Gemini's callers get it whole. */
   readonly args: string[]
   reason: string
@@ -123,13 +126,10 @@ class GeminiWriter implements StreamWriter {
       case 'text':
       case 'refusal':
         return part.text === '' ? '' : this.#text(choice, part.text, {})
-      case 'reasoning': {
-        const { text, proof } = part
-        if (text === '' && proof === null) return ''
-        return text === ''
-          ? this.#sign(choice, signatureOf(proof!))
-          : this.#think(choice, { text, ...(proof && { proof }) })
-      }
+      case 'reasoning':
+        candidate.proof = part.proof
+        candidate.hasThought = false
+        return this.#think(choice, part.text)
       case 'tool-call':
         candidate.args.push(part.arguments)
         return ''
@@ -147,7 +147,10 @@ class GeminiWriter implements StreamWriter {
       if (delta.text !== undefined) candidate.args.push(delta.text)
       return ''
     }
-    if (open?.type === 'reasoning') return this.#think(choice, delta)
+    if (open?.type === 'reasoning') {
+      candidate.proof = delta.proof ?? candidate.proof
+      return this.#think(choice, delta.text ?? '')
+    }
     for (const citation of delta.citations ?? [])
       candidate.grounding.add(citation, candidate.before, candidate.pieces.join(''))
     return delta.text === undefined || delta.text === '' ? '' : this.#text(choice, delta.text, delta)
@@ -158,6 +161,7 @@ class GeminiWriter implements StreamWriter {
     const { open } = candidate
     candidate.open = null
     candidate.before += candidate.pieces.splice(0).join('')
+    if (open?.type === 'reasoning') return this.#prove(choice)
     if (open?.type !== 'tool-call') return ''
     const call: ToolCall = { ...open, arguments: candidate.args.splice(0).join('') }
     return this.#frame(choice, JSON.stringify(signed(candidate, writePart(call)!)))
@@ -172,14 +176,19 @@ class GeminiWriter implements StreamWriter {
     return this.#frame(choice, part, result)
   }
 
-  #think(choice: number, { text, proof }: Delta): string {
-    if (proof !== undefined) {
-      const part = { text: text ?? '', thought: true, thoughtSignature: signatureOf(proof) }
-      return this.#frame(choice, JSON.stringify(part))
-    }
-    return text === undefined || text === ''
-      ? ''
-      : this.#frame(choice, `{"text":${JSON.stringify(text)},"thought":true}`)
+  #think(choice: number, text: string): string {
+    if (text === '') return ''
+    this.#of(choice).hasThought = true
+    return this.#frame(choice, `{"text":${JSON.stringify(text)},"thought":true}`)
+  }
+
+  /** The proof of a thought that has been shown belongs to it, that of any other to the next part. */
+  #prove(choice: number): string {
+    const { proof, hasThought } = this.#of(choice)
+    if (proof === null) return ''
+    const thoughtSignature = signatureOf(proof)
+    if (!hasThought) return this.#sign(choice, thoughtSignature)
+    return this.#frame(choice, JSON.stringify({ text: '', thought: true, thoughtSignature }))
   }
 
   /** Keeps a signature for the next part; one that is kept already gets a part of its own. */
@@ -206,6 +215,8 @@ class GeminiWriter implements StreamWriter {
       pieces: [],
       signature: null,
       open: null,
+      proof: null,
+      hasThought: false,
       args: [],
       reason: 'STOP',
     }

@@ -3,8 +3,10 @@ import { writeAnswer } from './openai-chat-answer.ts'
 import { readPrompt } from './openai-chat-prompt.ts'
 import { readAnswer } from './openai-chat-read-answer.ts'
 import { ChatReader } from './openai-chat-reader.ts'
+import { isOpenaiModel } from './openai-chat-tools.ts'
 import { writePrompt } from './openai-chat-write.ts'
 import { ChatWriter } from './openai-chat-writer.ts'
+import { fromTextTools, readTextTools, withTextTools } from './text-tools.ts'
 
 /** OpenAI's chat completions, and what has grown on them, in words of the canonical model. */
 export const openaiChatDialect: ClientDialect & ProviderDialect = {
@@ -12,7 +14,13 @@ export const openaiChatDialect: ClientDialect & ProviderDialect = {
   readPrompt,
   writeAnswer,
   writeStream: (context) => new ChatWriter(context),
-  writePrompt,
-  readAnswer,
-  readStream: (callId) => new ChatReader(callId),
+  writePrompt(prompt, options) {
+    // Of all that speak chat, only OpenAI's own models know tools that take plain text.
+    if (isOpenaiModel(options.model)) return writePrompt(prompt, options)
+    const made = withTextTools(prompt)
+    const { body, adapted } = writePrompt(made.prompt, options)
+    return { body, adapted: [...made.adapted, ...adapted] }
+  },
+  readAnswer: (answer, callId) => fromTextTools(readAnswer(answer, callId)),
+  readStream: (callId) => readTextTools(new ChatReader(callId)),
 }

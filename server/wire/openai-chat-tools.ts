@@ -30,7 +30,18 @@ function readTool(value: unknown, at: number): Tool {
   if (value.type !== 'custom') return { type: 'opaque', wire: WIRE, value }
   const { name, description, format } = record(value.custom)
   if (typeof name !== 'string') throw new WireError(`"${param}.custom.name" must be a string`, `${param}.custom.name`)
-  return { type: 'custom', name, description: textOr(description, null), format: format ?? null }
+  return { type: 'custom', name, description: textOr(description, null), format: flatFormat(format) }
+}
+
+/** A grammar as Responses say it; chat puts it one level deeper. */
+function flatFormat(format: unknown): unknown {
+  const { type, grammar } = record(format)
+  return type === 'grammar' && isRecord(grammar) ? { type, ...grammar } : (format ?? null)
+}
+
+function nestedFormat(format: unknown): unknown {
+  const { type, ...grammar } = record(format)
+  return type === 'grammar' && grammar.grammar === undefined ? { type, grammar } : format
 }
 
 function readFunction(value: unknown, param: string): FunctionTool {
@@ -120,7 +131,8 @@ export function writeTools(prompt: Prompt, how: { readonly marks: boolean; reado
 
 function writeTool(tool: FunctionTool | CustomTool, marks: boolean): Json {
   const { name, description } = tool
-  if (tool.type === 'custom') return { type: 'custom', custom: said({ name, description, format: tool.format }) }
+  if (tool.type === 'custom')
+    return { type: 'custom', custom: said({ name, description, format: nestedFormat(tool.format) }) }
   const { parameters, strict, cache } = tool
   const written = { type: 'function', function: said({ name, description, parameters, strict }) }
   return marks && cache !== undefined ? { ...written, cache_control: writeCache(cache) } : written

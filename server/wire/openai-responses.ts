@@ -7,6 +7,7 @@ import { record, records } from './openai-chat-values.ts'
 import { tapResponses } from './openai-responses-tap.ts'
 import { estimated, estimateTokens } from './openai-usage.ts'
 import { readAnswer as readCompletion } from './responses-answer.ts'
+import { withoutForeignThoughts } from './responses-foreign.ts'
 import { readResponsesUsage, writeResponsesUsage } from './responses-usage.ts'
 import { type Answer, AnswerError, type Ask, type Edited, type Edits, type Wire, WireError } from './wire.ts'
 
@@ -53,7 +54,8 @@ const PLACES: Readonly<Record<string, string>> = {
   service_tier: 'service_tier',
 }
 
-function edit(ask: Ask, { model, facts }: Edits): Edited {
+function edit(asked: Ask, { model, facts }: Edits): Edited {
+  const ask = withoutForeignThoughts(asked)
   const refused = (facts?.refuses ?? []).filter((param) => isSaid(ask, PLACES[param] ?? ''))
   const adapted: Adaptation[] = refused.map((param) => ({ param, how: 'dropped' }))
   if (refused.length === 0) return { body: splice(ask.body, renamed(ask, model)), adapted }

@@ -1,6 +1,6 @@
 import { NO_USAGE, type Usage } from '../../db/model/usage.ts'
 import { asBuffer, fromText, toByteText } from './bytes.ts'
-import type { ClientDialect, ProviderDialect, StreamReader, StreamWriter } from './dialect.ts'
+import type { ClientDialect, ModelFacts, ProviderDialect, StreamReader, StreamWriter } from './dialect.ts'
 import { TokenEstimator } from './estimate.ts'
 import { readMember } from './json.ts'
 import type { Completion, Part, StreamEvent } from './model.ts'
@@ -32,15 +32,24 @@ export function translated(client: Spoken, provider: ProviderDialect, about: Abo
     id: client.wire.id,
     face: client.wire.face,
     readAsk: (body, said) => client.wire.readAsk(body, said),
-    edit(ask, { model, facts = null, promptCache = 'respect' }) {
+    edit(ask, { model, askUsage, facts = null, promptCache = 'respect' }) {
       const prompt = client.dialect.readPrompt(ask)
-      const { body, adapted } = provider.writePrompt(prompt, { model, facts, promptCache })
+      const known = askUsage ? facts : withoutOptions(facts)
+      const { body, adapted } = provider.writePrompt(prompt, { model, facts: known, promptCache })
       return { body: fromText(JSON.stringify(body)), adapted }
     },
     readAnswer: (bytes, ask) =>
       new TranslatedAnswer(provider.readAnswer(parse(bytes), about.callId), { client, ask, about }),
     tap: (ask) => new TranslatedTap({ client, ask, about }, provider.readStream(about.callId)),
   }
+}
+
+const NO_FACTS: ModelFacts = { maxOutputTokens: null, refuses: [], thinking: null }
+
+/** For providers that refuse to be asked for a stream's usage. */
+function withoutOptions(facts: ModelFacts | null): ModelFacts {
+  const { refuses, ...rest } = facts ?? NO_FACTS
+  return { ...rest, refuses: [...refuses, 'stream_options'] }
 }
 
 interface Caller {

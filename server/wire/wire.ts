@@ -145,7 +145,10 @@ export interface Wire {
 
 /** A request with many inputs, for providers that take fewer at a time. */
 export interface Batches {
-  /** The same request in parts of at most `most` inputs, in their order; null when it needs none. */
+  /**
+   * The same request in parts of at most `most` inputs, in their order; null when it needs none.
+   * @throws WireError when they would be too many
+   */
   split(ask: Ask, most: number): Ask[] | null
   /** The parts' answers as the one that was asked for. @throws AnswerError when they don't answer every input */
   join(parts: readonly PartAnswer[]): Answer

@@ -1,6 +1,7 @@
 import { anthropicMessagesDialect } from './anthropic-messages-dialect.ts'
 import type { ClientDialect, ProviderDialect } from './dialect.ts'
 import { geminiDialect } from './gemini-dialect.ts'
+import { openaiChat } from './openai-chat.ts'
 import { openaiChatDialect } from './openai-chat-dialect.ts'
 import { openaiCompletionsDialect } from './openai-completions-dialect.ts'
 import { openaiResponsesDialect } from './openai-responses-dialect.ts'
@@ -12,6 +13,7 @@ const CLIENTS: ReadonlyMap<WireId, ClientDialect> = byId([
   openaiCompletionsDialect,
   openaiResponsesDialect,
   anthropicMessagesDialect,
+  geminiDialect,
 ])
 
 const PROVIDERS: ReadonlyMap<WireId, ProviderDialect> = byId([
@@ -28,16 +30,25 @@ export interface Spoken {
   readonly wire: Wire
 }
 
+export interface Offer {
+  /** The provider's wires in order of preference. */
+  readonly wires: readonly WireId[]
+  /** Its answers may stray from OpenAI's own schema: they are mended on the way. */
+  readonly strays: boolean
+}
+
 /**
  * The caller's own wire where the provider speaks it too, else the first of the provider's that can be translated;
  * null when there is none.
- * @param offered the provider's wires in order of preference
  */
-export function wireBetween(client: Wire, offered: readonly WireId[], about: About): Spoken | null {
-  if (offered.includes(client.id)) return { wireId: client.id, wire: client }
+export function wireBetween(client: Wire, { wires, strays }: Offer, about: About): Spoken | null {
+  if (wires.includes(client.id)) {
+    const mends = strays && client.id === openaiChat.id
+    return { wireId: client.id, wire: mends ? openaiChat.mended(about) : client }
+  }
   const dialect = CLIENTS.get(client.id)
   if (dialect === undefined) return null
-  for (const id of offered) {
+  for (const id of wires) {
     const provider = PROVIDERS.get(id)
     if (provider !== undefined) return { wireId: id, wire: translated({ wire: client, dialect }, provider, about) }
   }

@@ -193,6 +193,15 @@ describe('embeddings of more inputs than the provider takes', () => {
     expect(upstream.requests).toHaveLength(10)
   })
 
+  it('are refused by name when they would take more than 256 requests', async () => {
+    upstream.script((request) => embed(request))
+    const { status, body } = await ask({ input: texts(256 * MOST + 1) })
+    expect([status, body.error.code, body.error.param]).toEqual([400, 'invalid_request', 'input'])
+    expect(upstream.requests).toHaveLength(0)
+    expect((await ask({ input: texts(256 * MOST) })).body.data).toHaveLength(256 * MOST)
+    expect(upstream.requests).toHaveLength(256)
+  })
+
   it('pass in one request, byte for byte, up to its limit', async () => {
     upstream.script((request) => embed(request))
     const text = `{"input": ["1", "2",\n"3"], "model":"${MODEL}"}`

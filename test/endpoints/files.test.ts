@@ -140,6 +140,7 @@ describe("files that are not the project's", () => {
       expect((await bench.app.fetch(request)).status).toBe(status)
     }
     expect(bench.upstream.requests).toHaveLength(0)
+    expect(bench.app.records.filter(({ errorCode }) => errorCode === 'invalid_request')).toHaveLength(3)
   })
 })
 

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { ResponsesWS } from 'openai/resources/responses/ws'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-// @ts-expect-error the package brings no types
 import { WebSocket } from 'ws'
 import type { Listener } from '../../server/http.ts'
 import { listen } from '../../server/runtime/server.ts'
@@ -237,7 +236,9 @@ describe('a WebSocket', () => {
 
   it('sends long answers whole to a client that reads slowly', async () => {
     const text = 'word '.repeat(60_000).trim()
-    on.upstream.script(sse(responsesFrames('resp_x', text)))
+    const frames = responsesFrames('resp_x', text)
+    const split = Array.from({ length: 200 }, (_, at) => Math.floor((frames.length * at) / 200))
+    on.upstream.script(sse(frames, { split }))
     const client = new Client()
     client.send({ model, input: 'one', store: false })
     await client.next()
@@ -261,13 +262,13 @@ describe('an hour', () => {
     const stall = { at: frames.indexOf('event: response.output_text.done'), gate: until }
     mine.upstream.script(sse(frames, { split: 'frames', stall }))
     const [busy, idle] = [new Client({}, at.url), new Client({}, at.url)]
+    for (const { socket } of [busy, idle]) if (socket.readyState !== WebSocket.OPEN) await once(socket, 'open')
+    clock.advance(3_590_000)
     busy.send({ model, input: 'one', store: false })
     for (;;) if ((await busy.next()).type === 'response.output_text.delta') break
-    if (idle.socket.readyState !== WebSocket.OPEN) await once(idle.socket, 'open')
-    clock.advance(20_000)
     const over = { type: 'error', status: 400, error: { code: 'websocket_connection_limit_reached' } }
     const closed = once(idle.socket, 'close')
-    clock.advance(3_580_000)
+    clock.advance(10_000)
     expect(await idle.next()).toMatchObject(over)
     expect((await closed)[0]).toBe(1000)
     expect(busy.socket.readyState).toBe(WebSocket.OPEN)

@@ -140,6 +140,27 @@ describe('what is said to the provider', () => {
     ])
   })
 
+  it('a thought goes back to the wire that can read it, and to no other', async () => {
+    const thinking = { type: 'thinking', thinking: 'hm', signature: 'c2lnbmF0dXJl' }
+    const text = { type: 'text', text: 'so' }
+    on.upstream.script(
+      json({
+        ...{ id: 'msg_1', type: 'message', role: 'assistant', model: 'claude', content: [thinking, text] },
+        ...{ stop_reason: 'end_turn', stop_sequence: null, usage: { input_tokens: 1, output_tokens: 1 } },
+      }),
+    )
+    const [, , claude] = MODELS
+    const first = await turn(false, { model: claude.model, input: 'one', reasoning: { effort: 'low' } })
+    on.upstream.script(parrot())
+    for (const { wire, model } of MODELS) {
+      await turn(false, { model, input: 'two', previous_response_id: first.id })
+      const said = Buffer.from(last().body).toString()
+      expect(said, wire).toContain('so')
+      expect(said.includes('c2lnbmF0dXJl'), wire).toBe(wire === 'messages')
+      expect(said, wire).not.toContain('watchllm.')
+    }
+  })
+
   it('an item_reference becomes the item, of this conversation or any other of the project', async () => {
     const first = await turn(true, { model, input: [{ role: 'user', content: 'one', id: 'msg_mine' }] })
     const answered = first.output[0]!
@@ -153,6 +174,31 @@ describe('what is said to the provider', () => {
     expect((last().json().input as object[])[1]).toMatchObject({ type: 'message', role: 'assistant', id: answered.id })
     const unknown = turn(false, { model, input: [{ type: 'item_reference', id: 'msg_nobody' }] })
     expect(await failureOf(unknown)).toMatchObject({ status: 404, param: 'input[0]' })
+  })
+})
+
+describe('what we add ourselves', () => {
+  const thinking = ['openai/o4-mini', 'deepseek/deepseek-reasoner', 'anthropic/claude-sonnet-4-5']
+  it.each([...MODELS.map((one) => one.model), ...thinking])(
+    'strict mode finds nothing to refuse in it: %s',
+    async (model) => {
+      const headers = { 'x-watchllm-strict': '1' }
+      const first = await on.openai.responses.create({ model, input: 'one' }, { headers })
+      const asked = on.openai.responses.create({ model, input: 'two', previous_response_id: first.id }, { headers })
+      const { data, response } = await asked.withResponse()
+      expect(data.output_text).toBe('heard one|two')
+      expect(response.headers.get('x-watchllm-adapted')).toBeNull()
+    },
+  )
+
+  it('a test key has conversations with the sandbox', async () => {
+    const openai = on.openai.withOptions({ apiKey: TEST_KEY })
+    const first = await openai.responses.create({ model: 'gpt-4o-mini', input: 'one' })
+    const second = await openai.responses.create({ model: 'gpt-4o-mini', input: 'two', previous_response_id: first.id })
+    expect(second.previous_response_id).toBe(first.id)
+    expect(second.output_text).not.toBe('')
+    const items = await openai.responses.inputItems.list(second.id)
+    expect(items.data).toHaveLength(3)
   })
 })
 

@@ -205,7 +205,7 @@ export const ROOMS: readonly Room[] = [
     files: /^server\/runtime\//,
     may: ['server/http', 'server/fetch'],
     types: ['server/upstream', 'server/deps', 'server/config'],
-    packages: ['node', '@logtape/logtape'],
+    packages: ['node', 'crossws', '@logtape/logtape'],
   },
   { name: 'server/main', files: /^server\/main\.ts$/, may: ['*'], packages: ['*'] },
   {

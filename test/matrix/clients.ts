@@ -1,44 +1,9 @@
-import {
-  CALLS,
-  EARLIER,
-  eventsOf,
-  FORMAT,
-  type Json,
-  PIXEL,
-  QUESTION,
-  RESULT,
-  type Scene,
-  SYSTEM,
-  TOOL,
-  type Understood,
-} from './scenes.ts'
-
-/** A caller as it speaks one wire: its requests by hand, and how it understands what comes back. */
-export interface Client {
-  readonly name: string
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  /** Why this wire has no words for a scene; null: it has. */
-  cannot(scene: Scene): string | null
-  body(scene: Scene): Json
-  whole(answer: Json): Understood
-  stream(text: string): Understood
-}
+import { type Client, cut, NOTHING, needsTools } from './client.ts'
+import { gemini } from './client-gemini.ts'
+import { CALLS, EARLIER, eventsOf, FORMAT, PIXEL, QUESTION, RESULT, SYSTEM, TOOL, type Understood } from './scenes.ts'
 
 /* biome-ignore lint/suspicious/noExplicitAny: answers are read as their callers read them */
 type Any = any
-
-const NONE: Understood = {
-  text: '',
-  thought: '',
-  calls: [],
-  finish: '',
-  usage: { input: 0, cached: 0, output: 0 },
-  error: null,
-}
-
-const needsTools = (scene: Scene) => ['tool', 'parallel tools', 'tool result'].includes(scene)
-const cut = (value: Json): Json => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined))
 
 const chat: Client = {
   name: 'chat',
@@ -85,7 +50,7 @@ const chat: Client = {
     })
   },
   whole(answer: Any) {
-    if (answer.error !== undefined) return { ...NONE, error: answer.error.message }
+    if (answer.error !== undefined) return { ...NOTHING, error: answer.error.message }
     const { message, finish_reason } = answer.choices[0]
     return {
       text: message.content ?? '',
@@ -97,7 +62,7 @@ const chat: Client = {
     }
   },
   stream(text) {
-    const seen = { text: '', thought: '', finish: '', usage: NONE.usage, error: null as string | null }
+    const seen = { text: '', thought: '', finish: '', usage: NOTHING.usage, error: null as string | null }
     const calls: { name: string; arguments: string }[] = []
     const events = eventsOf(text)
     for (const { data } of events) {
@@ -145,12 +110,12 @@ const completions: Client = {
   },
   body: () => ({ prompt: QUESTION, max_tokens: 100, stream_options: { include_usage: true } }),
   whole(answer: Any) {
-    if (answer.error !== undefined) return { ...NONE, error: answer.error.message }
+    if (answer.error !== undefined) return { ...NOTHING, error: answer.error.message }
     const { text, finish_reason } = answer.choices[0]
-    return { ...NONE, text, finish: finish_reason, usage: chatUsage(answer.usage) }
+    return { ...NOTHING, text, finish: finish_reason, usage: chatUsage(answer.usage) }
   },
   stream(stream) {
-    let [text, finish, usage] = ['', '', NONE.usage]
+    let [text, finish, usage] = ['', '', NOTHING.usage]
     let error: string | null = null
     for (const { data } of eventsOf(stream)) {
       if (data === '[DONE]') continue
@@ -162,7 +127,7 @@ const completions: Client = {
         if (choice.finish_reason) finish = choice.finish_reason
       }
     }
-    return { ...NONE, text, finish, usage, error }
+    return { ...NOTHING, text, finish, usage, error }
   },
 }
 
@@ -217,7 +182,7 @@ const responses: Client = {
     })
   },
   whole(answer: Any) {
-    return answer.error ? { ...NONE, error: answer.error.message } : readResponse(answer)
+    return answer.error ? { ...NOTHING, error: answer.error.message } : readResponse(answer)
   },
   stream(text) {
     let [said, args] = ['', '']
@@ -235,7 +200,7 @@ const responses: Client = {
       if (event.type === 'response.failed') error = event.response.error.message
       if (event.response) last = event.response
     }
-    if (error !== null) return { ...NONE, error }
+    if (error !== null) return { ...NOTHING, error }
     const read = readResponse(last)
     if (said !== read.text) throw new Error(`Deltas say ${said}, the response ${read.text}`)
     const whole = last.output.map((item: Any) => item.arguments ?? '').join('')
@@ -308,7 +273,7 @@ const messages: Client = {
     })
   },
   whole(answer: Any) {
-    return answer.type === 'error' ? { ...NONE, error: answer.error.message } : readMessage(answer)
+    return answer.type === 'error' ? { ...NOTHING, error: answer.error.message } : readMessage(answer)
   },
   stream(text) {
     let message: Any = null
@@ -336,7 +301,7 @@ const messages: Client = {
       if (event.type === 'message_stop') ended = true
       if (event.type === 'error') error = event.error.message
     }
-    if (error !== null) return { ...NONE, error }
+    if (error !== null) return { ...NOTHING, error }
     if (!ended) throw new Error('The stream has no end')
     return readMessage(message)
   },
@@ -365,4 +330,4 @@ function readMessage(message: Any): Understood {
   }
 }
 
-export const CLIENTS: readonly Client[] = [chat, completions, responses, messages]
+export const CLIENTS: readonly Client[] = [chat, completions, responses, messages, gemini]

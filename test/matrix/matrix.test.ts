@@ -3,7 +3,8 @@ import type { Provider } from '../../server/providers/provider.ts'
 import { PROVIDER_KEY, post, type TestApp, testApp } from '../helpers/app.ts'
 import { type ScriptedUpstream, startUpstream } from '../helpers/upstream.ts'
 import { answer } from '../helpers/upstream-plan.ts'
-import { CLIENTS, type Client } from './clients.ts'
+import type { Client } from './client.ts'
+import { CLIENTS } from './clients.ts'
 import type { ProviderEnd } from './provider-end.ts'
 import { PROVIDERS } from './providers.ts'
 import {
@@ -55,7 +56,9 @@ function rowOf(end: ProviderEnd): Provider {
 
 function send(client: Client, end: ProviderEnd, body: Json): Promise<Response> {
   const headers = { ...client.headers, 'x-watchllm-route': `p-${end.wire}`, 'x-watchllm-body': 'off' }
-  return app.fetch(post(client.path, { model: 'some-model', ...body }, headers))
+  if (typeof client.path === 'string') return app.fetch(post(client.path, { model: 'some-model', ...body }, headers))
+  const { stream, ...said } = body
+  return app.fetch(post(stream === true ? client.path.stream : client.path.whole, said, headers))
 }
 
 for (const client of CLIENTS) {

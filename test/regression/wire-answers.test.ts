@@ -30,7 +30,8 @@ describe('usage', () => {
 
   it('is estimated text by text: a batch of short ones does not melt into one', () => {
     const batch = openaiEmbeddings.readAsk(jsonBytes({ model: 'm', input: ['a', 'b', 'c', 'd'] }))
-    const answer = openaiEmbeddings.readAnswer(jsonBytes({ data: [{ index: 0, embedding: [1] }] }), batch)
+    const data = [0, 1, 2, 3].map((index) => ({ index, embedding: [1] }))
+    const answer = openaiEmbeddings.readAnswer(jsonBytes({ data }), batch)
     expect(answer.usage.input).toBe(4)
   })
 })

@@ -109,6 +109,32 @@ describe.each(STREAMS)('%s', (name) => {
   })
 })
 
+const sse = (events: readonly Event[]) => events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')
+
+it('a response that fails after its first word goes on to the caller, whatever it says of its output', () => {
+  const error = { code: 'server_error', message: 'Gone' }
+  const failed = { type: 'response.failed', response: { status: 'failed', output: [], error } }
+  const late = sse([{ type: 'response.output_text.delta', delta: 'Half' }, failed])
+  expect(follow(openaiResponses, ask, { pieces: [Buffer.from(late)] })).toMatchObject({ done: true, failure: null })
+  const first = follow(openaiResponses, ask, { pieces: [Buffer.from(sse([failed]))] })
+  expect(first).toMatchObject({ done: false, failure: expect.stringContaining('Gone') })
+})
+
+it('words without a place are counted once, however the frames come', () => {
+  const item = { type: 'message', content: [{ type: 'output_text', text: 'One two three' }] }
+  const bytes = Buffer.from(
+    sse([
+      { type: 'response.output_text.delta', delta: 'One two three' },
+      { type: 'response.output_item.added', output_index: 5, item: {} },
+      { type: 'response.output_item.done', item },
+    ]),
+  )
+  const counts = [[bytes], Array.from(bytes, (byte) => Uint8Array.of(byte))].map(
+    (pieces) => follow(openaiResponses, ask, { pieces }).metered.usage.output,
+  )
+  expect(counts).toEqual([3, 3])
+})
+
 const UNCOUNTED = STREAMS.filter((name) => EXPECTED[name]!.parts.length > 0 && name !== 'only-the-end.sse')
 
 describe.each(UNCOUNTED)('%s without usage', (name) => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelFacts } from '../../../server/wire/dialect.ts'
+import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
 import type { Part, Prompt, ToolChoice } from '../../../server/wire/model.ts'
+import { accumulate } from './contract.ts'
 import { assistant, call, contentsOf, NEW, PNG, proof, result, text, tool, user, write } from './samples.ts'
 
 describe('what is not said is not written', () => {
@@ -186,15 +188,29 @@ describe('tools', () => {
     const format = { type: 'grammar', syntax: 'lark', definition: 'start: "a"' }
     const { body, adapted } = write({ tools: [{ type: 'custom', name: 'patch', description: 'Edits', format }] })
     expect(body.tools[0].functionDeclarations[0]).toMatchObject({
-      name: 'patch',
+      name: 'watchllm_text_patch',
       description: 'Edits',
       parametersJsonSchema: {
         properties: { input: { type: 'string', description: expect.stringContaining('start: "a"') } },
       },
     })
     expect(adapted).toEqual(['tools[0]=emulated'])
-    const past: Part = { type: 'tool-call', id: 'c1', name: 'patch', arguments: '{ not json', kind: 'custom' }
-    expect(contentsOf([assistant(past)])[1].parts[0].functionCall.args).toEqual({ input: '{ not json' })
+  })
+
+  it('a tool of plain text is chosen, called and answered under its caller’s own name', () => {
+    const tools = [{ type: 'custom', name: 'patch', description: null, format: null } as const]
+    const choose = (toolChoice: ToolChoice) => write({ tools, toolChoice }).body.toolConfig.functionCallingConfig
+    expect(choose({ type: 'tool', name: 'patch' }).allowedFunctionNames).toEqual(['watchllm_text_patch'])
+    const allowed: ToolChoice = { type: 'allowed', mode: 'auto', names: ['patch', 'other'] }
+    expect(choose(allowed).allowedFunctionNames).toEqual(['watchllm_text_patch', 'other'])
+    const past: Part = { type: 'tool-call', id: 'c1', name: 'patch', arguments: '{ not "json', kind: 'custom' }
+    const [, step, results] = contentsOf([assistant(past), user(result('c1', 'ok'))])
+    expect(results.parts[0].functionResponse.name).toBe('watchllm_text_patch')
+    const answer = { candidates: [{ content: step, finishReason: 'STOP' }] }
+    expect(geminiDialect.readAnswer(answer, 'req_1').choices[0]?.parts).toEqual([past])
+    const reader = geminiDialect.readStream('req_1')
+    const events = [...reader.read(null, JSON.stringify(answer)), ...reader.close()]
+    expect(accumulate(events).choices[0]?.parts).toEqual([past])
   })
 
   it('one call at a time can’t be asked for', () => {

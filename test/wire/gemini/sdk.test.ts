@@ -1,8 +1,11 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ApiError, FunctionCallingConfigMode, GoogleGenAI } from '@google/genai'
+import { ApiError, FunctionCallingConfigMode, type GenerateContentResponse, GoogleGenAI } from '@google/genai'
 import { afterEach, describe, expect, it } from 'vitest'
+import { NO_USAGE } from '../../../db/model/usage.ts'
 import { gemini } from '../../../server/wire/gemini.ts'
+import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
+import type { Part, StreamEvent } from '../../../server/wire/model.ts'
 import type { SaidInPath } from '../../../server/wire/wire.ts'
 import { fixture, fixtures } from '../../helpers/fixture.ts'
 
@@ -64,7 +67,59 @@ const ASKED = {
   },
 }
 
+/** A stream that another provider's answer became, as the whole body of it. */
+function translated(): Uint8Array {
+  const ask = gemini.readAsk(Buffer.from('{"contents":[{"parts":[]}]}'), { model: 'm', stream: true })
+  const writer = geminiDialect.writeStream({ ask, callId: 'req_1', createdAtS: 1, model: 'm' })
+  const part = (index: number, part: Part, ...texts: string[]): StreamEvent[] => [
+    { type: 'part', choice: 0, index, part },
+    ...texts.map((text): StreamEvent => ({ type: 'delta', choice: 0, index, delta: { text } })),
+    { type: 'part-end', choice: 0, index },
+  ]
+  const proof = { wire: 'anthropic-messages', data: 'sig' } as const
+  const events: StreamEvent[] = [
+    { type: 'start', id: 'r1', model: 'claude-x', createdAtS: null },
+    ...part(0, { type: 'reasoning', text: '', summary: false, proof }, 'Hm'),
+    ...part(1, { type: 'text', text: '' }, 'I’ll ', 'look.'),
+    ...part(
+      2,
+      { type: 'tool-call', id: 'c1', name: 'weather', arguments: '', kind: 'function' },
+      '{"city":',
+      '"Paris"}',
+    ),
+    { type: 'finish', choice: 0, finish: { reason: 'tool-calls', stopSequence: null } },
+    { type: 'usage', usage: { ...NO_USAGE, input: 12, cacheRead: 8, output: 9, reasoning: 4 } },
+    { type: 'end' },
+  ]
+  return Buffer.from(events.map((event) => writer.write(event)).join('') + writer.finish(null))
+}
+
 describe('@google/genai', () => {
+  it('reads another provider’s stream, and its next turn is read with the thought’s proof in it', async () => {
+    const { ai, sent } = await lineTo(translated())
+    const chat = ai.chats.create({ model: 'm' })
+    const calls: unknown[] = []
+    let text = ''
+    let last: GenerateContentResponse | undefined
+    for await (const chunk of await chat.sendMessageStream({ message: 'Hi' })) {
+      for (const part of chunk.candidates?.[0]?.content?.parts ?? []) if (!part.thought) text += part.text ?? ''
+      calls.push(...(chunk.functionCalls ?? []))
+      last = chunk
+    }
+    expect(text).toBe('I’ll look.')
+    expect(calls).toEqual([{ id: 'c1', name: 'weather', args: { city: 'Paris' } }])
+    expect(last?.candidates?.[0]?.finishReason).toBe('STOP')
+    expect(last?.usageMetadata).toMatchObject({ promptTokenCount: 20, cachedContentTokenCount: 8, totalTokenCount: 29 })
+    for await (const _ of await chat.sendMessageStream({ message: 'Go on' }));
+    const ask = gemini.readAsk(Buffer.from(JSON.stringify(sent[1])), { model: 'm', stream: true })
+    const { messages } = geminiDialect.readPrompt(ask)
+    expect(messages[1]?.parts).toMatchObject([
+      { type: 'reasoning', text: 'Hm', proof: { wire: 'anthropic-messages', data: 'sig' } },
+      { type: 'text', text: 'I’ll look.' },
+      { type: 'tool-call', id: 'c1', name: 'weather', arguments: '{"city":"Paris"}' },
+    ])
+  })
+
   it('its request is read and reaches the provider as it was sent', async () => {
     const { ai, sent, said } = await lineTo(fixture('gemini/text.json'))
     await ai.models.generateContent(ASKED)

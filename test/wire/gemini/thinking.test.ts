@@ -27,15 +27,15 @@ describe('thinking', () => {
   })
 
   it.each([
-    [OLD, 5000, { thinkingBudget: 5000 }, []],
+    [OLD, 5000, { thinkingBudget: 5000, includeThoughts: true }, []],
     [OLD, 0, { thinkingBudget: 0 }, []],
-    [OLD, 31_999, { thinkingBudget: 24_576 }, ['thinking_budget=clamped']],
-    ['gemini-2.5-pro', 31_999, { thinkingBudget: 31_999 }, []],
-    ['gemini-2.5-pro', 0, { thinkingBudget: 128 }, ['thinking_budget=clamped']],
-    ['gemini-2.5-flash-lite', 100, { thinkingBudget: 512 }, ['thinking_budget=clamped']],
-    [NEW, 1024, { thinkingLevel: 'LOW' }, ['thinking_budget=renamed']],
-    [NEW, 8000, { thinkingLevel: 'MEDIUM' }, ['thinking_budget=renamed']],
-    [NEW, 31_999, { thinkingLevel: 'HIGH' }, ['thinking_budget=renamed']],
+    [OLD, 31_999, { thinkingBudget: 24_576, includeThoughts: true }, ['reasoning_effort=clamped']],
+    ['gemini-2.5-pro', 31_999, { thinkingBudget: 31_999, includeThoughts: true }, []],
+    ['gemini-2.5-pro', 0, { thinkingBudget: 128 }, ['reasoning_effort=clamped']],
+    ['gemini-2.5-flash-lite', 100, { thinkingBudget: 512, includeThoughts: true }, ['reasoning_effort=clamped']],
+    [NEW, 1024, { thinkingLevel: 'LOW', includeThoughts: true }, ['reasoning_effort=renamed']],
+    [NEW, 8000, { thinkingLevel: 'MEDIUM', includeThoughts: true }, ['reasoning_effort=renamed']],
+    [NEW, 31_999, { thinkingLevel: 'HIGH', includeThoughts: true }, ['reasoning_effort=renamed']],
   ])('%s asked for a budget of %i tokens', (model, budgetTokens, config, adapted) => {
     expect(think({ budgetTokens }, model)).toEqual([config, adapted])
   })

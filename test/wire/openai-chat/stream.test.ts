@@ -50,6 +50,16 @@ describe('reading calls of tools', () => {
     ])
   })
 
+  it('interleaved: all that are whole go out with the first, and the next streams on', () => {
+    const reader = openaiChatDialect.readStream('req_1')
+    const feed = (delta: object) =>
+      reader.read(null, JSON.stringify({ ...CHUNK, choices: [{ index: 0, delta }] })).map(({ type }) => type)
+    for (const [at, id] of ['a', 'b', 'c'].entries()) feed(begun(at, id))
+    expect([...feed(goesOn(1, '{}')), ...feed(goesOn(2, '{"x":'))]).toEqual([])
+    expect(feed(goesOn(0, '{}'))).toEqual(['delta', 'part-end', 'part', 'delta', 'part-end', 'part', 'delta'])
+    expect(feed(goesOn(2, '1}'))).toEqual(['delta'])
+  })
+
   it('without numbers, by their ids; without ids, they get some', () => {
     expect(calls(partsIn([begun(undefined, 'a'), goesOn(undefined, '{}'), begun(undefined, 'b')]))).toEqual([
       'a f_a {}',

@@ -140,6 +140,15 @@ describe('writeAnswer()', () => {
       'tool-calls',
     ],
     [
+      'a thought, and the proof of the call after it',
+      [
+        { type: 'reasoning', text: 'A', summary: true, proof: null },
+        { type: 'reasoning', text: '', summary: false, proof: { wire: 'gemini', data: 'g' } },
+        { type: 'tool-call', id: 'c1', name: 'f', arguments: '{}', kind: 'function' },
+      ],
+      'tool-calls',
+    ],
+    [
       'cited text',
       [
         {
@@ -161,6 +170,14 @@ describe('writeAnswer()', () => {
     const again = dialect.readAnswer(write(parts, reason), 'req_1').choices[0]!.parts
     const sayable = parts.filter((part) => part.type !== 'opaque')
     expect(again.map(short)).toEqual(sayable.map(short))
+  })
+
+  it('shows an empty thought by itself, so that its proof stays with what follows it', () => {
+    const parts: Part[] = [
+      { type: 'reasoning', text: 'A', summary: false, proof: null },
+      { type: 'reasoning', text: '', summary: false, proof: { wire: 'gemini', data: 'g' } },
+    ]
+    expect((write(parts).output as Json[]).map(({ content }) => content !== undefined)).toEqual([true, false])
   })
 
   it('carries the additions in its body, and the tokens in its usage', () => {

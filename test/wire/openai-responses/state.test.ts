@@ -103,7 +103,7 @@ describe('inputItemsOf()', () => {
 })
 
 describe('compaction', () => {
-  const input = [user('Build it'), { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' }, user('Go on')]
+  const input = [user('Build it'), { type: 'message', role: 'assistant', content: 'Sure' }, user('Go on')]
   const usage = {
     input_tokens: 9,
     input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },

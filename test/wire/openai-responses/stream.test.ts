@@ -182,6 +182,17 @@ describe('what callers get of other wires', () => {
     ])
   })
 
+  it('an empty thought stands by itself in a stream too', () => {
+    const events = written(
+      of([
+        { type: 'reasoning', text: 'A', summary: false, proof: null },
+        { type: 'reasoning', text: '', summary: false, proof: { wire: 'gemini', data: 'g' } },
+      ]),
+    )
+    const items = (events.at(-1)!.response as Json).output as Json[]
+    expect(items.map(({ encrypted_content }) => encrypted_content)).toEqual([undefined, 'watchllm.gemini.g'])
+  })
+
   it('a custom tool that had to travel as a function comes back as the text it stands for', () => {
     const tools = [{ type: 'custom', name: 'apply_patch', description: 'Patch' }]
     const call = { type: 'tool-call', id: 'c1', name: 'apply_patch', kind: 'function' } as const
