@@ -1,6 +1,6 @@
 import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
-import { countedAnswer } from './wire/anthropic-count-tokens.ts'
+import { countedAnswer } from './wire/anthropic-messages/count-tokens.ts'
 
 /** Counts prompts in this process, for models whose provider can't. */
 const upstream: Upstream = {

@@ -1,4 +1,4 @@
-import { openaiChat } from '../wire/openai-chat.ts'
+import { openaiChat } from '../wire/openai-chat/wire.ts'
 import { callModel } from './call-model.ts'
 
 /** `POST /v1/chat/completions` */

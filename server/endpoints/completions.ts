@@ -1,4 +1,4 @@
-import { openaiCompletions } from '../wire/openai-completions.ts'
+import { openaiCompletions } from '../wire/openai-completions/wire.ts'
 import { callModel } from './call-model.ts'
 
 /** `POST /v1/completions` */

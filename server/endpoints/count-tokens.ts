@@ -1,4 +1,4 @@
-import { anthropicCountTokens } from '../wire/anthropic-count-tokens.ts'
+import { anthropicCountTokens } from '../wire/anthropic-messages/count-tokens.ts'
 import { callModel } from './call-model.ts'
 
 /** `POST /v1/messages/count_tokens`: the provider's own count, or an estimate where it has none. */

@@ -1,4 +1,4 @@
-import { openaiEmbeddings } from '../wire/openai-embeddings.ts'
+import { openaiEmbeddings } from '../wire/openai-embeddings/wire.ts'
 import { callModel } from './call-model.ts'
 
 /** `POST /v1/embeddings` */

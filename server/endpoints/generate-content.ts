@@ -1,4 +1,4 @@
-import { gemini } from '../wire/gemini.ts'
+import { gemini } from '../wire/gemini/wire.ts'
 import type { SaidInPath } from '../wire/wire.ts'
 import { callModel } from './call-model.ts'
 

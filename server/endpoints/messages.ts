@@ -1,4 +1,4 @@
-import { anthropicMessages } from '../wire/anthropic-messages.ts'
+import { anthropicMessages } from '../wire/anthropic-messages/wire.ts'
 import { callModel } from './call-model.ts'
 
 /** `POST /v1/messages` */

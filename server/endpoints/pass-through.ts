@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import type { Incoming, Reply } from '../http.ts'
-import { passing } from '../wire/pass.ts'
+import { passing } from '../wire/pass/wire.ts'
 import type { Pass, PassId } from '../wire/wire.ts'
 import { callModel } from './call-model.ts'
 import type { Endpoint, Place } from './endpoint.ts'

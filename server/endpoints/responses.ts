@@ -1,4 +1,4 @@
-import { openaiResponses } from '../wire/openai-responses.ts'
+import { openaiResponses } from '../wire/openai-responses/wire.ts'
 import { callModel } from './call-model.ts'
 
 /** `POST /v1/responses` */

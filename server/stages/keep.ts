@@ -4,9 +4,9 @@ import type { Deps, Timer } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Sink, StreamBody } from '../http.ts'
 import { asBuffer, fromLatin1, fromText, latin1, toByteText } from '../wire/bytes.ts'
-import { type KeptFace, KeptStream, withFace } from '../wire/kept-answer.ts'
-import { type BackgroundState, backgroundText } from '../wire/kept-background.ts'
-import { idsOf, inputOf, saidIn } from '../wire/kept-items.ts'
+import { type KeptFace, KeptStream, withFace } from '../wire/openai-responses/kept-answer.ts'
+import { type BackgroundState, backgroundText } from '../wire/openai-responses/kept-background.ts'
+import { idsOf, inputOf, saidIn } from '../wire/openai-responses/kept-items.ts'
 import type { ByteText } from '../wire/wire.ts'
 
 /** How long OpenAI keeps them, too. */

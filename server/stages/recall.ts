@@ -3,7 +3,9 @@ import { type Admitted, grow, type Keeping, type Past } from '../call.ts'
 import { modelOf } from '../catalog/catalog.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
-import { byId, saidIn } from '../wire/kept-items.ts'
+import type { Json } from '../wire/openai-chat/values.ts'
+import { responseId } from '../wire/openai-responses/echo.ts'
+import { byId, saidIn } from '../wire/openai-responses/kept-items.ts'
 import {
   itemsOf,
   keptElsewhere,
@@ -12,9 +14,7 @@ import {
   refersToKept,
   resolved,
   type Wish,
-} from '../wire/kept-request.ts'
-import type { Json } from '../wire/openai-chat-values.ts'
-import { responseId } from '../wire/responses-echo.ts'
+} from '../wire/openai-responses/kept-request.ts'
 import { WireError } from '../wire/wire.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { TEXT_SCHEMA, TEXT_TOOL, textArgument } from './anthropic-emulation.ts'
 import type { Adaptation, StreamReader } from './dialect.ts'
+import { TEXT_SCHEMA, TEXT_TOOL, textArgument } from './emulation.ts'
 import type { Completion, Part, Prompt, StreamEvent, Tool, ToolCall } from './model.ts'
 
 /**

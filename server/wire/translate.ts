@@ -4,7 +4,7 @@ import type { ClientDialect, ModelFacts, ProviderDialect, StreamReader, StreamWr
 import { TokenEstimator } from './estimate.ts'
 import { readMember } from './json.ts'
 import type { Completion, Part, StreamEvent } from './model.ts'
-import { estimateTokens } from './openai-usage.ts'
+import { estimateTokens } from './openai/usage.ts'
 import { dataOf, eventOf, SseFramer, splitFrames } from './sse.ts'
 import { type Additions, type Answer, AnswerError, type Ask, type Metered, type StreamTap, type Wire } from './wire.ts'
 

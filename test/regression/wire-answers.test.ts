@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { openaiFace } from '../../server/errors.ts'
 import { refusalOf } from '../../server/failure.ts'
-import { openaiChat } from '../../server/wire/openai-chat.ts'
-import { openaiEmbeddings } from '../../server/wire/openai-embeddings.ts'
-import { readOpenaiUsage } from '../../server/wire/openai-usage.ts'
+import { readOpenaiUsage } from '../../server/wire/openai/usage.ts'
+import { openaiChat } from '../../server/wire/openai-chat/wire.ts'
+import { openaiEmbeddings } from '../../server/wire/openai-embeddings/wire.ts'
 import { AnswerError } from '../../server/wire/wire.ts'
 import { ADDITIONS, bytesOf, jsonBytes, textOf } from '../helpers/wire.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openaiChat } from '../../server/wire/openai-chat.ts'
+import { openaiChat } from '../../server/wire/openai-chat/wire.ts'
 import type { Additions } from '../../server/wire/wire.ts'
 import { ADDITIONS, bytesOf, chunksOf, follow, jsonBytes, lateWords } from '../helpers/wire.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readCountAsk } from '../../server/wire/anthropic-ask.ts'
-import { anthropicMessages } from '../../server/wire/anthropic-messages.ts'
+import { readCountAsk } from '../../server/wire/anthropic-messages/ask.ts'
+import { anthropicMessages } from '../../server/wire/anthropic-messages/wire.ts'
 import type { ModelFacts } from '../../server/wire/dialect.ts'
 import { scanObject } from '../../server/wire/json.ts'
 import { type Edits, WireError } from '../../server/wire/wire.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../db/model/usage.ts'
-import { anthropicMessagesDialect as dialect } from '../../server/wire/anthropic-messages-dialect.ts'
+import { anthropicMessagesDialect as dialect } from '../../server/wire/anthropic-messages/dialect.ts'
 import type { Part, StreamEvent } from '../../server/wire/model.ts'
 import { ADDITIONS, eventsOf, lateWords } from '../helpers/wire.ts'
 import { violations } from '../providers/json-schema.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { anthropicMessagesDialect as dialect } from '../../server/wire/anthropic-messages-dialect.ts'
+import { anthropicMessagesDialect as dialect } from '../../server/wire/anthropic-messages/dialect.ts'
 import type { Part, StreamEvent } from '../../server/wire/model.ts'
 import { AnswerError } from '../../server/wire/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'

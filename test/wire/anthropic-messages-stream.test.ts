@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { anthropicMessages } from '../../server/wire/anthropic-messages.ts'
+import { anthropicMessages } from '../../server/wire/anthropic-messages/wire.ts'
 import { TokenEstimator } from '../../server/wire/estimate.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { Random } from '../helpers/random.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE, type Usage } from '../../db/model/usage.ts'
-import { gemini } from '../../server/wire/gemini.ts'
+import { gemini } from '../../server/wire/gemini/wire.ts'
 import type { Ask } from '../../server/wire/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { ADDITIONS, bytesOf, cutAt, eventsOf, follow, jsonBytes, textOf } from '../helpers/wire.ts'

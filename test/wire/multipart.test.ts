@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isForm, readForm } from '../../server/wire/multipart.ts'
+import { isForm, readForm } from '../../server/wire/pass/multipart.ts'
 import { WireError } from '../../server/wire/wire.ts'
 import { Random } from '../helpers/random.ts'
 import { bytesOf } from '../helpers/wire.ts'

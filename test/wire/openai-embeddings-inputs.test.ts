@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { hasTokens, inputsOf } from '../../server/wire/embeddings-inputs.ts'
-import { openaiEmbeddings } from '../../server/wire/openai-embeddings.ts'
+import { hasTokens, inputsOf } from '../../server/wire/openai-embeddings/inputs.ts'
+import { openaiEmbeddings } from '../../server/wire/openai-embeddings/wire.ts'
 import { AnswerError, type Ask, WireError } from '../../server/wire/wire.ts'
 import { Random } from '../helpers/random.ts'
 import { bytesOf, jsonBytes, textOf } from '../helpers/wire.ts'

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { openaiEmbeddings } from '../../server/wire/openai-embeddings.ts'
+import { openaiEmbeddings } from '../../server/wire/openai-embeddings/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { bytesOf, jsonBytes, textOf } from '../helpers/wire.ts'
 import { violations } from '../providers/json-schema.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openaiEmbeddings } from '../../server/wire/openai-embeddings.ts'
+import { openaiEmbeddings } from '../../server/wire/openai-embeddings/wire.ts'
 import { type Answer, AnswerError } from '../../server/wire/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { Random } from '../helpers/random.ts'

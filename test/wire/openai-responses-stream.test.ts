@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { TokenEstimator } from '../../server/wire/estimate.ts'
-import { openaiResponses } from '../../server/wire/openai-responses.ts'
+import { openaiResponses } from '../../server/wire/openai-responses/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { Random } from '../helpers/random.ts'
 import { ADDITIONS, chunksOf, cutAt, eventsOf, follow, jsonBytes, lateWords } from '../helpers/wire.ts'

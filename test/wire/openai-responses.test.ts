@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../db/model/usage.ts'
-import { openaiResponses } from '../../server/wire/openai-responses.ts'
+import { openaiResponses } from '../../server/wire/openai-responses/wire.ts'
 import { AnswerError, WireError } from '../../server/wire/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { ADDITIONS, bytesOf, jsonBytes, textOf } from '../helpers/wire.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { inputTotal, NO_USAGE, outputTotal, type Usage } from '../../db/model/usage.ts'
-import { estimateTokens, readOpenaiUsage, writeOpenaiUsage } from '../../server/wire/openai-usage.ts'
+import { estimateTokens, readOpenaiUsage, writeOpenaiUsage } from '../../server/wire/openai/usage.ts'
 import { Random } from '../helpers/random.ts'
 
 const DIALECTS: [string, object, Partial<Usage>][] = [

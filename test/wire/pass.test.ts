@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../db/model/usage.ts'
-import { passing } from '../../server/wire/pass.ts'
+import { passing } from '../../server/wire/pass/wire.ts'
 import { AnswerError, type Pass, type PassId, WireError } from '../../server/wire/wire.ts'
 import { bytesOf, cutAt, follow, jsonBytes, textOf } from '../helpers/wire.ts'
 

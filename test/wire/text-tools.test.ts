@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { StreamEvent } from '../../server/wire/model.ts'
-import { openaiChatDialect } from '../../server/wire/openai-chat-dialect.ts'
-import { openaiResponses } from '../../server/wire/openai-responses.ts'
-import { openaiResponsesDialect } from '../../server/wire/openai-responses-dialect.ts'
+import { openaiChatDialect } from '../../server/wire/openai-chat/dialect.ts'
+import { openaiResponsesDialect } from '../../server/wire/openai-responses/dialect.ts'
+import { openaiResponses } from '../../server/wire/openai-responses/wire.ts'
 import { jsonBytes } from '../helpers/wire.ts'
 
 /** Tools that take plain text (Codex's `apply_patch`) on providers that know functions only. */

@@ -1,6 +1,6 @@
 import { NO_USAGE, type Usage } from '../../../db/model/usage.ts'
-import { anthropicMessages } from '../../../server/wire/anthropic-messages.ts'
-import { anthropicMessagesDialect as dialect } from '../../../server/wire/anthropic-messages-dialect.ts'
+import { anthropicMessagesDialect as dialect } from '../../../server/wire/anthropic-messages/dialect.ts'
+import { anthropicMessages } from '../../../server/wire/anthropic-messages/wire.ts'
 import type { Completion, FinishReason, Part, StreamEvent } from '../../../server/wire/model.ts'
 import type { Additions } from '../../../server/wire/wire.ts'
 import type { Random } from '../../helpers/random.ts'

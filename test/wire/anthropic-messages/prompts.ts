@@ -1,5 +1,5 @@
-import { anthropicMessages } from '../../../server/wire/anthropic-messages.ts'
-import { anthropicMessagesDialect } from '../../../server/wire/anthropic-messages-dialect.ts'
+import { anthropicMessagesDialect } from '../../../server/wire/anthropic-messages/dialect.ts'
+import { anthropicMessages } from '../../../server/wire/anthropic-messages/wire.ts'
 import type { ModelFacts, WriteOptions } from '../../../server/wire/dialect.ts'
 import type { Message, Part, Prompt, ReasoningWish, Role } from '../../../server/wire/model.ts'
 import { jsonBytes } from '../../helpers/wire.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../../db/model/usage.ts'
-import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
+import { geminiDialect } from '../../../server/wire/gemini/dialect.ts'
 import type { FinishReason, Part, ReasoningPart, StreamEvent } from '../../../server/wire/model.ts'
 import { AnswerError } from '../../../server/wire/wire.ts'
 import { fixture, fixtures } from '../../helpers/fixture.ts'

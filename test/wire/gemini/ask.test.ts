@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { gemini } from '../../../server/wire/gemini.ts'
-import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
+import { geminiDialect } from '../../../server/wire/gemini/dialect.ts'
+import { gemini } from '../../../server/wire/gemini/wire.ts'
 import type { Part, Prompt } from '../../../server/wire/model.ts'
 import { WireError } from '../../../server/wire/wire.ts'
 import { jsonBytes } from '../../helpers/wire.ts'

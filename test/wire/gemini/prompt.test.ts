@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelFacts } from '../../../server/wire/dialect.ts'
-import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
+import { geminiDialect } from '../../../server/wire/gemini/dialect.ts'
 import type { Part, Prompt, ToolChoice } from '../../../server/wire/model.ts'
 import { accumulate } from './contract.ts'
 import { assistant, call, contentsOf, NEW, PNG, proof, result, text, tool, user, write } from './samples.ts'

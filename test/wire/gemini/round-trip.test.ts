@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { gemini } from '../../../server/wire/gemini.ts'
-import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
+import { geminiDialect } from '../../../server/wire/gemini/dialect.ts'
+import { gemini } from '../../../server/wire/gemini/wire.ts'
 import { jsonBytes } from '../../helpers/wire.ts'
 import { type Exchange, isStream, type Json, modelIn, recorded } from './recorded.ts'
 

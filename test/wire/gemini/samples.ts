@@ -1,5 +1,5 @@
 import type { ModelFacts } from '../../../server/wire/dialect.ts'
-import { geminiDialect } from '../../../server/wire/gemini-dialect.ts'
+import { geminiDialect } from '../../../server/wire/gemini/dialect.ts'
 import type { FunctionTool, Message, Part, Prompt } from '../../../server/wire/model.ts'
 
 /** A prompt that says nothing but “Hi”. */

@@ -6,7 +6,7 @@ import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../../db/model/usage.ts'
 import type { Completion, Part, StreamEvent } from '../../../server/wire/model.ts'
-import { openaiChatDialect } from '../../../server/wire/openai-chat-dialect.ts'
+import { openaiChatDialect } from '../../../server/wire/openai-chat/dialect.ts'
 import { askOf, contextOf, type Json } from './kit.ts'
 
 /** Clients that read what the dialect writes, whole and streamed, each by its own rules. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openaiChat } from '../../../server/wire/openai-chat.ts'
-import type { Mend } from '../../../server/wire/openai-chat-mend.ts'
+import type { Mend } from '../../../server/wire/openai-chat/mend.ts'
+import { openaiChat } from '../../../server/wire/openai-chat/wire.ts'
 import { fixture, fixtures } from '../../helpers/fixture.ts'
 import { Random } from '../../helpers/random.ts'
 import { ADDITIONS, bytesOf, chunksOf, cutAt, follow, jsonBytes, textOf } from '../../helpers/wire.ts'

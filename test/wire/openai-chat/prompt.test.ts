@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelFacts, Written } from '../../../server/wire/dialect.ts'
 import type { Message, Part, Prompt } from '../../../server/wire/model.ts'
-import { openaiChatDialect } from '../../../server/wire/openai-chat-dialect.ts'
+import { openaiChatDialect } from '../../../server/wire/openai-chat/dialect.ts'
 import { WireError } from '../../../server/wire/wire.ts'
 import { ASK, askOf, type Json } from './kit.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../../db/model/usage.ts'
 import type { Part, StreamEvent } from '../../../server/wire/model.ts'
-import { openaiChatDialect } from '../../../server/wire/openai-chat-dialect.ts'
+import { openaiChatDialect } from '../../../server/wire/openai-chat/dialect.ts'
 import { fixture } from '../../helpers/fixture.ts'
 import { ADDITIONS, chunksOf, lateWords, textOf } from '../../helpers/wire.ts'
 import { gather } from './contract.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Part, StreamEvent } from '../../../server/wire/model.ts'
-import { openaiChatDialect } from '../../../server/wire/openai-chat-dialect.ts'
+import { openaiChatDialect } from '../../../server/wire/openai-chat/dialect.ts'
 import { chunksOf } from '../../helpers/wire.ts'
 import { ASK, askOf, contextOf, type Json, written } from './kit.ts'
 

@@ -5,8 +5,8 @@ import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE } from '../../../db/model/usage.ts'
 import type { Finish, Part, StreamEvent } from '../../../server/wire/model.ts'
-import { openaiResponses } from '../../../server/wire/openai-responses.ts'
-import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses-dialect.ts'
+import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses/dialect.ts'
+import { openaiResponses } from '../../../server/wire/openai-responses/wire.ts'
 
 /** The SDKs that read what we write, each with its own client in front of an answer of another wire. */
 

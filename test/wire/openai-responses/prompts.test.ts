@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Message, Part } from '../../../server/wire/model.ts'
-import { openaiResponses } from '../../../server/wire/openai-responses.ts'
-import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses-dialect.ts'
+import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses/dialect.ts'
+import { openaiResponses } from '../../../server/wire/openai-responses/wire.ts'
 import { WireError } from '../../../server/wire/wire.ts'
 import { jsonBytes } from '../../helpers/wire.ts'
 

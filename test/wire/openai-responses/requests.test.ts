@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelFacts } from '../../../server/wire/dialect.ts'
 import type { Message, Part, Prompt } from '../../../server/wire/model.ts'
-import { openaiResponses } from '../../../server/wire/openai-responses.ts'
-import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses-dialect.ts'
+import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses/dialect.ts'
+import { openaiResponses } from '../../../server/wire/openai-responses/wire.ts'
 import { jsonBytes } from '../../helpers/wire.ts'
 import { CODEX } from './codex.ts'
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openaiResponses } from '../../../server/wire/openai-responses.ts'
-import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses-dialect.ts'
-import { compaction, compactPrompt, withOpenCompactions } from '../../../server/wire/responses-compact.ts'
+import { compaction, compactPrompt, withOpenCompactions } from '../../../server/wire/openai-responses/compact.ts'
+import { openaiResponsesDialect as dialect } from '../../../server/wire/openai-responses/dialect.ts'
 import {
   inputItemsOf,
   itemsOfAnswer,
@@ -9,7 +8,8 @@ import {
   pageOf,
   referencesIn,
   withHistory,
-} from '../../../server/wire/responses-state.ts'
+} from '../../../server/wire/openai-responses/state.ts'
+import { openaiResponses } from '../../../server/wire/openai-responses/wire.ts'
 import { fixture } from '../../helpers/fixture.ts'
 import { bytesOf, jsonBytes, textOf } from '../../helpers/wire.ts'
 import { breaks, hasSpecs } from './specs.ts'

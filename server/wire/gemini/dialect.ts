@@ -1,0 +1,20 @@
+import type { ClientDialect, ProviderDialect } from '../dialect.ts'
+import { readGeminiAnswer } from './answer.ts'
+import { readGeminiPrompt } from './ask.ts'
+import { writeGeminiPrompt } from './prompt.ts'
+import { readGeminiStream } from './reader.ts'
+import { writeGeminiAnswer, writeGeminiStream } from './writer.ts'
+
+/**
+ * Gemini's words for callers and for providers: `generateContent`, and `streamGenerateContent` with `alt=sse`, which is
+ * the only form in which a translated stream comes.
+ */
+export const geminiDialect: ClientDialect & ProviderDialect = {
+  id: 'gemini',
+  readPrompt: readGeminiPrompt,
+  writeAnswer: writeGeminiAnswer,
+  writeStream: writeGeminiStream,
+  writePrompt: writeGeminiPrompt,
+  readAnswer: readGeminiAnswer,
+  readStream: readGeminiStream,
+}
