@@ -48,9 +48,10 @@ describe.each(MODELS)('a response in the background, $wire', ({ model }) => {
 
   it('can be cancelled: the provider is given up, and it stays cancelled', async () => {
     const until = held()
+    const before = on.upstream.requests.length
     const { id } = await responses().create({ model, input: 'one', background: true })
     const request = await vi.waitFor(() => {
-      const last = on.upstream.requests.at(-1)!
+      const last = on.upstream.requests[before]!
       expect(Buffer.from(last.body).toString()).toContain('one')
       return last
     })

@@ -157,9 +157,9 @@ function lostFrom(got: unknown, said: unknown, path: string): string[] {
     if (typeof got !== 'object' || got === null) return [path]
     return Object.entries(said).flatMap(([name, item]) => lostFrom((got as Json)[name], item, `${path}.${name}`))
   }
-  // What is mended: a null that the schema has no room for, a tier of a provider's own, a call without an id.
+  // What is mended: a null that the schema has no room for, a tier of a provider's own, what is empty where it must not be.
   if (said === null && got === undefined) return []
-  if (path.endsWith('].id') && said === '') return []
+  if (said === '' && /\.(id|model|finish_reason|service_tier)$/.test(path)) return []
   if (path.endsWith('.service_tier') && got === 'default') return []
   return Object.is(got, said) ? [] : [`${path}: ${JSON.stringify(said)} became ${JSON.stringify(got)}`]
 }
