@@ -22,6 +22,7 @@ import { dispatch } from './stages/dispatch.ts'
 import { gather, partsOf } from './stages/gather.ts'
 import { failedInBackground, keepStream, keepWhole, startedInBackground, warmedUp } from './stages/keep.ts'
 import { record, settle } from './stages/meter.ts'
+import { own } from './stages/own.ts'
 import { prepare } from './stages/prepare.ts'
 import { read } from './stages/read.ts'
 import { recall } from './stages/recall.ts'
@@ -43,7 +44,8 @@ export async function answer(received: Received, deps: Deps): Promise<Reply> {
     const admitted = await admit(asked, deps)
     const recalled = admitted.service.keeps === true ? await recall(admitted, deps) : admitted
     if (keeps(recalled) && recalled.keeping.warmUp) return respondBackground(recalled, warmedUp(recalled))
-    const routed = route(recalled, deps)
+    const owned = own(route(recalled, deps), deps)
+    const routed = owned instanceof Promise ? await owned : owned
     if (routed.keeping?.background) return await detach(prepare(routed, deps), deps)
     const parts = partsOf(routed)
     const answered = parts === null ? await dispatch(prepare(routed, deps), deps) : await inParts(routed, parts, deps)

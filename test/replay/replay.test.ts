@@ -41,7 +41,11 @@ let app: TestApp
 
 beforeAll(async () => {
   upstream = await startUpstream()
-  app = testApp({ upstreamUrl: upstream.url, deps: { providerOf: (id) => (id === 'straying' ? STRAYING : REPLAY) } })
+  // The files that recordings name are the project's own.
+  const owned = async (_: unknown, ids: readonly string[]) => new Set(ids)
+  const providerObjects = { add: async () => {}, remove: async () => {}, owned }
+  const providerOf = (id: string) => (id === 'straying' ? STRAYING : REPLAY)
+  app = testApp({ upstreamUrl: upstream.url, deps: { providerOf, providerObjects } })
 })
 
 afterAll(async () => {
