@@ -90,7 +90,11 @@ export function factsOf(provider: string, model: string): ModelFacts | null {
   return facts
 }
 
+/** The sandbox plays every model, none of which writes more than this. */
+const SANDBOX: ModelFacts = Object.freeze({ maxOutputTokens: 16_384, refuses: [], thinking: null })
+
 function find(provider: string, model: string): ModelFacts | null {
+  if (provider === 'sandbox') return SANDBOX
   const listed = listedModel(provider, model)
   const name = familyName(model)
   const family = FAMILIES.get(provider)?.find((rule) => rule.name.test(name))

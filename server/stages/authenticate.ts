@@ -27,12 +27,20 @@ export async function principalOf(incoming: Incoming, deps: Deps): Promise<Princ
   return principal
 }
 
+/** Where the clients of other providers put their key: Anthropic's, Google's in two ways, Azure's. */
+function elsewhere(incoming: Incoming): string | null {
+  const found = incoming.header('x-api-key') ?? incoming.header('x-goog-api-key') ?? incoming.header('api-key')
+  if (found !== null || !incoming.query.includes('key=')) return found
+  return new URLSearchParams(incoming.query).get('key')
+}
+
+/** As OpenAI's clients send it, or as others do. */
 function secretOf(incoming: Incoming): string | null {
   const authorization = incoming.header('authorization')
   if (authorization !== null && authorization.slice(0, 7).toLowerCase() === 'bearer ') {
     return authorization.slice(7).trim()
   }
-  return incoming.header('x-api-key')
+  return elsewhere(incoming)
 }
 
 function unreachable(cause: unknown): never {

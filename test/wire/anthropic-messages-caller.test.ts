@@ -58,8 +58,8 @@ describe('answers to callers of Messages', () => {
     { type: 'text', text: 'Look', citations: [link] },
     use('call_1', { at: 1 }),
     use('call_2', { arguments: 'cut of' }),
-    { type: 'text', text: '![image](https://a.example/b.png)', citations: null },
-    { type: 'text', text: 'No', citations: null },
+    { type: 'text', text: '![image](https://a.example/b.png)', citations: [] },
+    { type: 'text', text: 'No', citations: [] },
   ]
 
   it('say all that Messages has words for, and nothing that is empty', () => {
@@ -128,7 +128,7 @@ describe('streams to callers of Messages', () => {
       { type: 'message_start', message: expect.objectContaining({ content: [], model: 'gpt-x' }) },
     ])
     expect(found.slice(1).map(([, { type: _, ...rest }]) => rest)).toEqual([
-      { index: 0, content_block: { type: 'text', text: '', citations: null } },
+      { index: 0, content_block: { type: 'text', text: '', citations: [] } },
       { index: 0, delta: { type: 'text_delta', text: 'Grüße' } },
       { index: 0 },
       { index: 1, content_block: head },

@@ -172,9 +172,9 @@ describe('readAnswer()', () => {
       const { usage: ___, stop_details: details, ...rest } = given
       const content = rest.content.map((block: Record<string, unknown>) => {
         if (block.type === 'tool_use') return { ...block, caller: { type: 'direct' } }
-        return block.type === 'text' ? { citations: null, ...block } : block
+        return block.type === 'text' ? { citations: [], ...block } : block
       })
-      if (details !== undefined) content.push({ type: 'text', text: details.explanation, citations: null })
+      if (details !== undefined) content.push({ type: 'text', text: details.explanation, citations: [] })
       const isOwn = (one: { type: string }) => one.type !== 'web_search_result_location'
       const cited = (block: Record<string, unknown>) => {
         if (!Array.isArray(block.citations)) return block

@@ -195,7 +195,7 @@ function normalBlock(block: Json): Json | null {
     const cited = ((block.citations as Json[] | null) ?? []).map((one) =>
       one.type === 'web_search_result_location' ? { ...one, encrypted_index: '' } : one,
     )
-    return { type: 'text', text: block.text, citations: cited.length === 0 ? null : cited }
+    return { type: 'text', text: block.text, citations: cited }
   }
   if (block.type === 'thinking') return { signature: '', ...block }
   if (block.type === 'tool_use') return { ...block, caller: { type: 'direct' } }

@@ -149,7 +149,7 @@ export class AnthropicStreamWriter implements StreamWriter {
   }
 
   #openText(): string {
-    return this.#isOpen ? '' : this.#open({ type: 'text', text: '', citations: null })
+    return this.#isOpen ? '' : this.#open({ type: 'text', text: '', citations: [] })
   }
 
   #open(block: Json): string {

@@ -54,7 +54,7 @@ function writeAnswerPart(part: Part): Json[] {
       return part.wire === ANTHROPIC && isRecord(part.value) ? [part.value] : []
     default: {
       const text = wordsFor(part)
-      return text === '' ? [] : [{ type: 'text', text, citations: null }]
+      return text === '' ? [] : [{ type: 'text', text, citations: [] }]
     }
   }
 }
@@ -93,9 +93,9 @@ export function writeThought({ text, proof }: ReasoningPart): Json[] {
   return [{ type: 'thinking', thinking: '', signature: sealed }]
 }
 
-function writeCitations(citations: readonly Citation[] | undefined): Json[] | null {
-  const written = (citations ?? []).flatMap(writeCitation)
-  return written.length === 0 ? null : written
+/** Never null, which the schema has and the API itself never sends: some clients fall over it. */
+function writeCitations(citations: readonly Citation[] | undefined): Json[] {
+  return (citations ?? []).flatMap(writeCitation)
 }
 
 export function writeCitation(citation: Citation): Json[] {
