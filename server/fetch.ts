@@ -1,55 +1,34 @@
 import { BodyBroken, BodyTooLarge, type Handle, type Incoming, type Reply, type Sink, type StreamBody } from './http.ts'
 
-/** What a runtime knows of the fetch handler that it serves. */
-export interface FetchFaceOptions<Context> {
-  /** The caller's address, from what the runtime hands over beside the request. */
-  readonly addressOf?: (request: Request, context: Context) => string | null
-  /** Calls that aren't answered to their end are in here meanwhile. */
-  readonly open?: Set<OpenCall>
-}
-
-export interface OpenCall {
-  /** Treats the caller as gone: the provider is given up, and what is not answered yet breaks off. */
-  leave(): void
-}
-
-/** Serves the web's own Request and Response: on Bun and Deno, in tests, and wherever a fetch handler is mounted. */
-export function fetchFace<Context = unknown>(
-  handle: Handle,
-  options: FetchFaceOptions<Context> = {},
-): (request: Request, context?: Context) => Promise<Response> {
-  const { addressOf, open } = options
-  return async (request, context) => {
-    const address = addressOf === undefined ? () => null : () => addressOf(request, context as Context)
-    const incoming = new FetchIncoming(request, address)
-    if (open === undefined) return toResponse(await handle(incoming), incoming, () => {})
-    open.add(incoming)
-    return toResponse(await handle(incoming), incoming, () => open.delete(incoming))
+/** Serves the web's own Request and Response: in tests, and wherever a fetch handler is mounted. */
+export function fetchFace(handle: Handle): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const incoming = new FetchIncoming(request)
+    return toResponse(await handle(incoming), incoming)
   }
 }
 
-class FetchIncoming implements Incoming, OpenCall {
+class FetchIncoming implements Incoming {
   readonly method: string
   readonly path: string
   readonly query: string
   readonly #request: Request
-  readonly #address: () => string | null
   #gone: (() => void)[] = []
   #isGone = false
 
-  constructor(request: Request, address: () => string | null) {
+  constructor(request: Request) {
     const { url } = request
     const start = url.indexOf('/', url.indexOf('//') + 2)
     const mark = url.indexOf('?', start)
     this.#request = request
-    this.#address = address
     this.method = request.method
     this.path = start < 0 ? '/' : url.slice(start, mark < 0 ? undefined : mark)
     this.query = mark < 0 ? '' : url.slice(mark + 1)
   }
 
-  get remoteAddress(): string | null {
-    return this.#address()
+  /** A request of the web doesn't tell where it comes from. */
+  get remoteAddress(): null {
+    return null
   }
 
   header(name: string): string | null {
@@ -106,11 +85,10 @@ function broken(): never {
   throw new BodyBroken()
 }
 
-function toResponse(reply: Reply, incoming: FetchIncoming, ended: () => void): Response {
+function toResponse(reply: Reply, incoming: FetchIncoming): Response {
   const { body, status } = reply
   const headers = toHeaders(reply.headers)
-  if (typeof body === 'function') return new Response(toStream(body, incoming, ended), { status, headers })
-  ended()
+  if (typeof body === 'function') return new Response(toStream(body, incoming), { status, headers })
   return new Response(toBytes(body), { status, headers })
 }
 
@@ -135,7 +113,7 @@ function toBytes(body: Uint8Array | string): BodyInit {
 /** Above this the provider is told to wait: a caller who reads slowly holds no more of our memory. */
 const HIGH_WATER_BYTES = 64 * 1024
 
-function toStream(body: StreamBody, incoming: FetchIncoming, ended: () => void): ReadableStream<Uint8Array> {
+function toStream(body: StreamBody, incoming: FetchIncoming): ReadableStream<Uint8Array> {
   let drained: (() => void) | null = null
   return new ReadableStream<Uint8Array>(
     {
@@ -150,7 +128,6 @@ function toStream(body: StreamBody, incoming: FetchIncoming, ended: () => void):
           end(last) {
             if (over) return
             over = true
-            ended()
             if (last !== undefined && last.length > 0) controller.enqueue(last)
             controller.close()
           },
@@ -161,7 +138,6 @@ function toStream(body: StreamBody, incoming: FetchIncoming, ended: () => void):
         incoming.onGone(() => {
           if (over) return
           over = true
-          ended()
           // Does nothing to a stream that was cancelled, and breaks off one whose caller is still there.
           controller.error(new Error('The caller is gone'))
         })

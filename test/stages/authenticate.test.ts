@@ -38,6 +38,7 @@ describe('a call without a good key', () => {
     ['a revoked key', { authorization: `Bearer ${REVOKED_KEY}` }],
     ['an expired key', { authorization: `Bearer ${EXPIRED_KEY}` }],
     ['an unknown key in x-api-key', { 'x-api-key': UNKNOWN_KEY }],
+    ['an unknown key in x-goog-api-key', { 'x-goog-api-key': UNKNOWN_KEY }],
     ['an unknown bearer beside a good x-api-key', { authorization: `Bearer ${UNKNOWN_KEY}`, 'x-api-key': PROJECT_KEY }],
   ]
 
@@ -81,6 +82,8 @@ describe('a good key', () => {
     ['bearer', { authorization: `bearer ${PROJECT_KEY}` }],
     ['BEARER with spaces', { authorization: `BEARER   ${PROJECT_KEY}  ` }],
     ['x-api-key', { 'x-api-key': PROJECT_KEY }],
+    ["Google's x-goog-api-key", { 'x-goog-api-key': PROJECT_KEY }],
+    ["Azure's api-key", { 'api-key': PROJECT_KEY }],
     ['x-api-key beside another scheme', { authorization: 'Basic dXNlcjpwYXNz', 'x-api-key': PROJECT_KEY }],
   ])('is taken from %s', async (_name, headers) => {
     expect((await ask(headers)).status).toBe(200)
