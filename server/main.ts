@@ -74,6 +74,7 @@ export async function start(): Promise<Running> {
 
 async function open(): Promise<Gateway> {
   const config = readConfig(environment(), PROVIDERS.values())
+  const prices = pricesOf(config)
   const log = systemLog()
   for (const name of config.unused) log.warn(`${name} is set, but nothing in this version uses it`)
   const closing: (() => Promise<unknown> | undefined)[] = []
@@ -102,7 +103,7 @@ async function open(): Promise<Gateway> {
     const runtime = await currentRuntime()
     const upstream = runtime.upstream({ connectTimeoutMs: config.connectTimeoutMs })
     closing.push(() => upstream.close())
-    const deps = await depsOf({ config, database, stores, responses, journal, log, upstream, random })
+    const deps = await depsOf({ config, prices, database, stores, responses, journal, log, upstream, random })
     return { app: createApp(deps), config, runtime, firstTestKey, close }
   } catch (error) {
     await close()
@@ -135,6 +136,7 @@ function sinkOf(stores: Stores): Parameters<typeof openJournal>[0]['sink'] {
 
 interface Parts {
   readonly config: Config
+  readonly prices: Deps['prices']
   readonly database: Database
   readonly stores: Stores
   readonly responses: ResponseStore
@@ -144,7 +146,8 @@ interface Parts {
   readonly random: Deps['random']
 }
 
-async function depsOf({ config, database, stores, responses, journal, log, upstream, random }: Parts): Promise<Deps> {
+async function depsOf(parts: Parts): Promise<Deps> {
+  const { config, prices, database, stores, responses, journal, log, upstream, random } = parts
   const kv = memoryKv()
   return {
     directory: await directoryOf(config, database, stores, log),
@@ -170,7 +173,7 @@ async function depsOf({ config, database, stores, responses, journal, log, upstr
       maxBodyBytes: config.maxBodyBytes,
       nanoPerToken: NANO_PER_TOKEN,
     },
-    prices: pricesOf(config),
+    prices,
     providerOf: providersWith(createSandbox({ now: systemClock.now, timer: systemClock.timer })),
     assets: readAssets(join(BUILT, 'web')),
   }
@@ -203,8 +206,9 @@ function pricesOf(config: Config): Deps['prices'] {
   if (config.prices === null) return createPrices()
   const parsed = overridesSchema.safeParse(config.prices)
   if (parsed.success) return createPrices({ overrides: parsed.data })
-  const issue = parsed.error.issues[0]
-  throw new ConfigError('WATCHLLM_PRICES', `must hold price overrides: ${issue?.path.join('.')}: ${issue?.message}`)
+  const issue = parsed.error.issues[0]!
+  const at = issue.path.length === 0 ? 'the file' : `"${issue.path.join('.')}"`
+  throw new ConfigError('WATCHLLM_PRICES', `must hold price overrides: ${at}: ${issue.message}`)
 }
 
 let opened: Promise<Gateway> | null = null

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,7 +25,9 @@ export async function makeTemplate(outPath: string): Promise<void> {
   }
 }
 
-const isProgram = process.argv[1] === fileURLToPath(import.meta.url)
+const started = process.argv[1]
+// By its real path: npm and containers start programs through links.
+const isProgram = started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url)
 if (isProgram) {
   const outPath = process.argv[2]
   if (outPath === undefined) throw new Error('Give the path of the template to write')

@@ -111,6 +111,19 @@ describe('a start that can’t be', { timeout: 60_000 }, () => {
     await failedStart({ dataDir, env: { PORT: '-1' } })
     expect(fs.existsSync(dataDir)).toBe(false)
   })
+
+  it.each([
+    ['[]', /WATCHLLM_PRICES must hold price overrides: the file: /],
+    ['{"openai/gpt-4o":{"rates":"free"}}', /WATCHLLM_PRICES must hold price overrides: "openai\/gpt-4o/],
+  ])('for prices such as %s names what is wrong in one line, before any database is made', async (text, line) => {
+    const folder = temporaryFolder()
+    const dataDir = join(folder, 'data')
+    fs.writeFileSync(join(folder, 'prices.json'), text)
+    const { stderr } = await failedStart({ dataDir, env: { WATCHLLM_PRICES: join(folder, 'prices.json') } })
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toMatch(line)
+    expect(fs.existsSync(dataDir)).toBe(false)
+  })
 })
 
 async function failedStart(options: StartOptions): Promise<StartFailed> {
