@@ -16,10 +16,10 @@ export function objectIdsIn(body: Uint8Array): readonly string[] {
     SIGNS.some((sign) => bytes.includes(sign)) || (bytes.includes('\\u00') && HIDDEN.test(bytes.toString('latin1')))
   if (!mayHave) return []
   const found = new Set<string>()
-  const rest: unknown[] = [parsed(bytes)]
+  const rest: unknown[] = [withoutSaid(parsed(bytes))]
   while (rest.length > 0) {
     const next = rest.pop()
-    if (typeof next !== 'object' || next === null || isSaid(next)) continue
+    if (typeof next !== 'object' || next === null) continue
     for (const [name, value] of Object.entries(next)) {
       if (NAMES.has(name)) for (const id of [value].flat()) if (typeof id === 'string') found.add(id)
       rest.push(value)
@@ -28,10 +28,25 @@ export function objectIdsIn(body: Uint8Array): readonly string[] {
   return [...found]
 }
 
-/** An answer that is sent back: a turn of the assistant's, or a call of a tool that runs at the provider. */
-function isSaid(value: object): boolean {
-  const { role, type } = value as { role?: unknown; type?: unknown }
-  return role === 'assistant' || (typeof type === 'string' && type.endsWith('_call'))
+/** Where a request has its turns. */
+const TURNS = ['messages', 'input']
+
+/** The request without the answers that it sends back; nothing else in it can call itself one. */
+function withoutSaid(request: unknown): unknown {
+  if (typeof request !== 'object' || request === null) return request
+  const rest: Record<string, unknown> = { ...request }
+  for (const name of TURNS) {
+    const turns = rest[name]
+    if (Array.isArray(turns)) rest[name] = turns.filter((turn) => !isSaid(turn))
+  }
+  return rest
+}
+
+/** A turn of the assistant's, or a call of a tool that runs at the provider. */
+function isSaid(turn: unknown): boolean {
+  if (typeof turn !== 'object' || turn === null) return false
+  const { role, type } = turn as { role?: unknown; type?: unknown }
+  return role === undefined ? typeof type === 'string' && type.endsWith('_call') : role === 'assistant'
 }
 
 function parsed(bytes: Buffer): unknown {
