@@ -4,6 +4,8 @@ import type { KeyKind } from '../db/model/ids.ts'
 import type { Price } from '../db/model/money.ts'
 import type { Plan } from '../db/model/plans.ts'
 import type { KeptResponse, KeptTurn, ResponseStatus } from '../db/model/responses.ts'
+import type { Stores as ControlStores } from '../db/stores/index.ts'
+import type { Vault } from '../db/vault.ts'
 import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -23,6 +25,8 @@ export interface Deps {
   readonly log: Log
   readonly settings: Settings
   readonly prices: Prices
+  /** What the control plane works on; null: this process has none, as in tests of the line. */
+  readonly control: Control | null
   /** The provider of a name, null for an unknown one. */
   readonly providerOf: (id: string) => Provider | null
   /** The built console: null for a path that it doesn't have. */
@@ -164,4 +168,41 @@ export interface Asset {
   readonly type: string
   /** Its name carries a hash of its content: it may be cached for ever. */
   readonly immutable: boolean
+}
+
+/** What the control plane (server/console) works on beside the line's own parts. */
+export interface Control {
+  readonly stores: ControlStores
+  readonly people: People
+  /** Null when no SMTP is configured. */
+  readonly mail: Mail | null
+  readonly vault: Vault
+  /** How people reach this gateway, such as `https://gateway.example.com`. */
+  readonly publicUrl: () => string
+  readonly plans: readonly Plan[]
+}
+
+/** Somebody with an account here. */
+export interface Person {
+  /** `usr_…` */
+  readonly id: string
+  readonly name: string
+  /** Lower-case. */
+  readonly email: string
+  readonly emailVerified: boolean
+  /** Runs this installation. */
+  readonly operator: boolean
+}
+
+/** People's accounts and sessions; server/console/people.ts is better-auth behind this face. */
+export interface People {
+  /** Answers `/api/auth/…`: sign-up, sign-in, verification, two factors, OAuth. Never rejects. */
+  handle(request: Request, address: string | null): Promise<Response>
+  /** Whose session a request's cookie names; null: nobody's. */
+  sessionOf(headers: Headers): Promise<{ readonly person: Person; readonly sessionId: string } | null>
+}
+
+export interface Mail {
+  /** Resolves when the mail server has taken it. @throws when it doesn't */
+  send(mail: { readonly to: string; readonly subject: string; readonly text: string }): Promise<void>
 }

@@ -175,6 +175,7 @@ async function depsOf(parts: Parts): Promise<Deps> {
     },
     prices,
     providerOf: providersWith(createSandbox({ now: systemClock.now, timer: systemClock.timer })),
+    control: null,
     assets: readAssets(join(BUILT, 'web')),
   }
 }

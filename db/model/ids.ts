@@ -1,5 +1,5 @@
 /** Prefixes say what an id is; 26 Crockford base-32 characters follow: 48 bits of time, then 80 random bits. */
-export type IdPrefix = 'org' | 'prj' | 'key' | 'req'
+export type IdPrefix = 'org' | 'prj' | 'key' | 'req' | 'usr' | 'inv' | 'tok' | 'crd' | 'aud'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const RANDOM_CHARS = 16

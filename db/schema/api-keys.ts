@@ -1,4 +1,6 @@
+import type { ColumnType } from 'kysely'
 import type { KeyKind } from '../model/ids.ts'
+import type { KeySettings } from '../model/settings.ts'
 
 export interface ApiKeysTable {
   id: string
@@ -13,4 +15,14 @@ export interface ApiKeysTable {
   revoked_at: Date | null
   last_used_at: Date | null
   created_at: Date
+  settings: ColumnType<Partial<KeySettings>, Partial<KeySettings> | undefined, Partial<KeySettings>>
+  /** The user who made it, null: the start. */
+  created_by: string | null
+}
+
+/** What a key's secret was before it was rotated. */
+export interface RetiredSecretsTable {
+  secret_sha256: string
+  key_id: string
+  expires_at: Date
 }

@@ -1,7 +1,11 @@
-import type { ApiKeysTable } from './api-keys.ts'
+import type { ApiKeysTable, RetiredSecretsTable } from './api-keys.ts'
+import type { AuditLogTable } from './audit-log.ts'
 import type { CallsTable } from './calls.ts'
+import type { AccessTokensTable, InvitationsTable, MembersTable } from './members.ts'
 import type { OrganizationsTable, ProjectsTable } from './organizations.ts'
+import type { AccountsTable, SessionsTable, TwoFactorsTable, UsersTable, VerificationsTable } from './people.ts'
 import type { PricesTable } from './prices.ts'
+import type { ProviderCredentialsTable } from './provider-credentials.ts'
 import type { ProviderObjectsTable } from './provider-objects.ts'
 import type { ResponsesTable } from './responses.ts'
 import type { SettingsTable } from './settings.ts'
@@ -21,4 +25,15 @@ export interface Schema {
   responses: ResponsesTable
   settings: SettingsTable
   provider_objects: ProviderObjectsTable
+  users: UsersTable
+  sessions: SessionsTable
+  accounts: AccountsTable
+  verifications: VerificationsTable
+  two_factors: TwoFactorsTable
+  members: MembersTable
+  invitations: InvitationsTable
+  access_tokens: AccessTokensTable
+  retired_secrets: RetiredSecretsTable
+  provider_credentials: ProviderCredentialsTable
+  audit_log: AuditLogTable
 }

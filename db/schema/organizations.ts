@@ -1,3 +1,6 @@
+import type { ColumnType } from 'kysely'
+import type { ProjectSettings } from '../model/settings.ts'
+
 export interface OrganizationsTable {
   id: string
   name: string
@@ -14,4 +17,5 @@ export interface ProjectsTable {
   created_at: Date
   /** Its keys stop working at this time. */
   archived_at: Date | null
+  settings: ColumnType<Partial<ProjectSettings>, Partial<ProjectSettings> | undefined, Partial<ProjectSettings>>
 }

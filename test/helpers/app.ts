@@ -100,6 +100,7 @@ export function testApp(options: TestAppOptions = {}): TestApp {
     settings: { ...SETTINGS, ...options.settings },
     prices: createPrices(),
     providerOf: providersWith(createSandbox({ now: clock.now, paceMs: 0, slowMs: 1 })),
+    control: null,
     assets: () => null,
     ...options.deps,
   }

@@ -84,7 +84,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'server/deps',
     files: /^server\/deps\.ts$/,
-    types: [DB_MODEL, 'db/kv/contract', 'server/providers', 'server/upstream'],
+    types: [DB_MODEL, 'db/kv/contract', 'db/stores', 'db', 'server/providers', 'server/upstream'],
   },
   {
     name: 'server/call',
@@ -137,8 +137,9 @@ export const ROOMS: readonly Room[] = [
     name: 'server/console',
     files: /^server\/console\//,
     may: ['server/billing', 'server/alerts', 'server/catalog', 'server/errors', 'server/providers/index', DB_MODEL],
-    types: ['server/deps'],
-    packages: ['zod', '@trpc/server', 'trpc-to-openapi', 'zod-openapi', 'better-auth'],
+    types: ['server/deps', 'server/http', 'db/stores'],
+    packages: ['node:crypto', 'zod', '@trpc/server', 'trpc-to-openapi', 'zod-openapi', 'better-auth'],
+    typePackages: ['kysely'],
   },
   {
     name: 'server/billing',
@@ -248,7 +249,7 @@ export const CALLS_PROVIDERS = /^(server\/stages\/dispatch\.ts|server\/main\.ts|
 export const SPEAKS_SQL = /^(db\/(stores|migrations|embedded)\/.*|db\/(open|migrate)\.ts|test\/.*)$/
 /** The line and the pure rooms: time and randomness come from deps, bytes from the caller. */
 export const NO_CLOCK =
-  /^server\/(wire|guard|semantic|stages|endpoints|catalog|providers)\/|^server\/(pipeline|app|routes)\.ts$/
+  /^server\/(wire|guard|semantic|stages|endpoints|catalog|providers|console)\/|^server\/(pipeline|app|routes)\.ts$/
 /** Files of data, not of code: free of the cap of lines. */
 export const DATA_FILES = /^(server\/catalog\/models([\w-]*\.ts|\/.*)|test\/fixtures\/.*)$/
 export const MAX_LINES = 400

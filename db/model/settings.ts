@@ -1,0 +1,44 @@
+import { z } from 'zod'
+
+const id = z.string().min(1).max(200)
+
+/** `auto`: by the model. `preferred`: this provider where it has the model. `failover`: this provider, or an error. */
+export const routingSchema = z.discriminatedUnion('mode', [
+  z.strictObject({ mode: z.literal('auto') }),
+  z.strictObject({ mode: z.enum(['preferred', 'failover']), provider: id }),
+])
+
+/** Null: no limit of its own; the tightest of key, project and plan holds. */
+export const ownLimitsSchema = z.strictObject({ requestsPerMinute: z.int().positive().nullable() })
+
+/** What a key may, beside what its project may. */
+export const keySettingsSchema = z.strictObject({
+  /** Ids as a request names them, `provider/*` or `provider/model`; null: all. */
+  allowedModels: z.array(id).min(1).max(500).nullable(),
+  /** Names of endpoints as in the log, such as `chat.completions`; null: all. */
+  allowedEndpoints: z.array(id).min(1).max(100).nullable(),
+  routing: routingSchema,
+  limits: ownLimitsSchema,
+  /** Whether prompts get cache breakpoints where the provider knows them. */
+  promptCache: z.enum(['auto', 'respect', 'off']),
+  /** Members are added to the bodies of answers. */
+  bodyAdditions: z.boolean(),
+})
+export type KeySettings = z.infer<typeof keySettingsSchema>
+
+export const KEY_DEFAULTS: KeySettings = {
+  allowedModels: null,
+  allowedEndpoints: null,
+  routing: { mode: 'auto' },
+  limits: { requestsPerMinute: null },
+  promptCache: 'respect',
+  bodyAdditions: true,
+}
+
+export const projectSettingsSchema = z.strictObject({
+  allowedModels: z.array(id).min(1).max(500).nullable(),
+  limits: ownLimitsSchema,
+})
+export type ProjectSettings = z.infer<typeof projectSettingsSchema>
+
+export const PROJECT_DEFAULTS: ProjectSettings = { allowedModels: null, limits: { requestsPerMinute: null } }
