@@ -10,6 +10,7 @@ const gateway = 'http://127.0.0.1:8787'
 const serverEntries = {
   watchllm: 'server/watchllm.ts',
   main: 'server/main.ts',
+  client: 'server/client.ts',
   'embedded-worker': 'db/embedded/worker.ts',
   'make-template': 'db/embedded/make-template.ts',
 }

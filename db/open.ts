@@ -118,6 +118,8 @@ function connect(url: string): Database {
       application_name: 'watchllm',
       statement_timeout: 60_000,
       idle_in_transaction_session_timeout: 60_000,
+      // Compiling a report's plan takes longer than running it: 0.2 to 0.4 s of it.
+      jit: 'off',
     },
     types: {
       int8: { to: 20, from: [20], serialize: String, parse: readInt8 },

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Keeps secrets of others at rest, such as provider keys. */
@@ -14,6 +14,8 @@ export interface Vault {
   open(envelope: string, context: string): string
   /** The envelope was sealed with an older secret: seal its text again. */
   isStale(envelope: string): boolean
+  /** What every envelope of the newest secret begins with, and no other. */
+  readonly newestPrefix: string
 }
 
 /** Its message never holds anything of a secret or of a sealed text. */
@@ -73,6 +75,7 @@ export function createVault(secrets: readonly string[]): Vault {
     },
 
     isStale: (envelope) => readEnvelope(envelope).keyId !== newest.id,
+    newestPrefix: `${VERSION}.${newest.id}.`,
   }
 }
 
@@ -93,18 +96,16 @@ function readEnvelope(envelope: string): { readonly keyId: string; readonly seal
 }
 
 /**
- * The master secret of a data folder: 43 random characters in a file for its owner only, made on the first call. Of
- * several processes that make it at once all get the same.
+ * The master secrets of a data folder, the newest first: one a line in a file for its owner only, made with one of 43
+ * random characters on the first call. Of several processes that make it at once all get the same.
  * @throws VaultError when the file holds no usable secret, or the system's error
  */
-export function readOrMakeSecret(dataDir: string): string {
+export function readOrMakeSecrets(dataDir: string): readonly string[] {
   const path = join(dataDir, SECRET_FILE)
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const known = readSecret(path)
+  const known = readSecrets(path)
   if (known !== null) return known
-  // Written whole under another name first, so that nobody ever reads a part of it.
-  const unfinished = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.new`
-  writeFileSync(unfinished, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx', flush: true })
+  const unfinished = writeBeside(path, [newSecret()])
   try {
     linkSync(unfinished, path)
   } catch (error) {
@@ -112,23 +113,57 @@ export function readOrMakeSecret(dataDir: string): string {
   } finally {
     unlinkSync(unfinished)
   }
-  const made = readSecret(path)
+  const made = readSecrets(path)
   if (made === null) throw new VaultError(`The master secret ${path} disappeared while it was made; try again`)
   return made
 }
 
-function readSecret(path: string): string | null {
+/**
+ * Puts a new secret before those of a data folder, which only its holder may do (lockFolder). After a crash there are
+ * either the old ones or all.
+ * @returns all of them, the new one first
+ */
+export function addSecret(dataDir: string): readonly string[] {
+  const secrets = [newSecret(), ...readOrMakeSecrets(dataDir)]
+  replaceSecrets(dataDir, secrets)
+  return secrets
+}
+
+/** Forgets all secrets of a data folder but the newest: for when nothing is sealed with the others any more. */
+export function dropOldSecrets(dataDir: string): void {
+  replaceSecrets(dataDir, readOrMakeSecrets(dataDir).slice(0, 1))
+}
+
+function replaceSecrets(dataDir: string, secrets: readonly string[]): void {
+  const path = join(dataDir, SECRET_FILE)
+  renameSync(writeBeside(path, secrets), path)
+}
+
+/** Written whole under another name first, so that nobody ever reads a part of it. @returns that name */
+function writeBeside(path: string, secrets: readonly string[]): string {
+  const unfinished = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.new`
+  writeFileSync(unfinished, `${secrets.join('\n')}\n`, { mode: 0o600, flag: 'wx', flush: true })
+  return unfinished
+}
+
+function newSecret(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+function readSecrets(path: string): readonly string[] | null {
   let text: string
   try {
-    text = readFileSync(path, 'utf8').trim()
+    text = readFileSync(path, 'utf8')
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return null
     throw error
   }
-  if (text.length < MIN_SECRET_CHARS) {
+  const secrets = text.split('\n').map((line) => line.trim())
+  const kept = secrets.filter((secret) => secret !== '')
+  if (kept.length === 0 || kept.some((secret) => secret.length < MIN_SECRET_CHARS)) {
     throw new VaultError(`The file ${path} holds no master secret; put back the one that was there`)
   }
-  return text
+  return kept
 }
 
 function hasCode(error: unknown, code: string): boolean {

@@ -47,7 +47,7 @@ async function unrouted(incoming: Incoming, deps: Deps, router: Router): Promise
   const { method } = incoming
   const path = tidy(incoming.path)
   if ((method === 'GET' || method === 'HEAD') && !path.startsWith('/v1/')) {
-    return consolePage(incoming, deps, { id: path, provider: null })
+    return consolePage(incoming, deps, { id: path, ids: [path], provider: null })
   }
   const other = router.otherMethod(path)
   const hint = other === null || other === method ? '' : `: use ${other}`

@@ -1,4 +1,5 @@
 import type { CallRecord, Outcome } from '../db/model/calls.ts'
+import type { ConversationPlace } from '../db/model/conversations.ts'
 import type { Price } from '../db/model/money.ts'
 import type { KeptTurn } from '../db/model/responses.ts'
 import type { Account, Principal } from './deps.ts'
@@ -7,7 +8,7 @@ import type { Incoming } from './http.ts'
 import type { Provider } from './providers/provider.ts'
 import type { UpstreamRequest } from './upstream.ts'
 import type { PromptCache } from './wire/dialect.ts'
-import type { Additions, Answer, Ask, Metered, SaidInPath, Wire, WireId } from './wire/wire.ts'
+import type { Additions, Answer, Ask, Metered, SaidInPath, StreamTap, Wire, WireId } from './wire/wire.ts'
 
 /**
  * What is known of a call after each room of the line; each type is the one before and one thing more, so that a stage
@@ -95,6 +96,8 @@ export interface Keeping extends Past {
   /** No model is asked yet: it is only said what a later call goes on from. */
   readonly warmUp: boolean
   readonly previousId: string | null
+  /** The conversation that it goes on from and adds to, null: none. */
+  readonly conversation: ConversationPlace | null
   /** JSON array: the items that this call adds. */
   readonly inputJson: string
 }
@@ -151,12 +154,22 @@ export interface WholeAnswer {
 /** A provider's answer that comes piece by piece; its first byte is there. */
 export interface StreamSource {
   readonly kind: 'stream'
+  /** Set where it isn't events but bytes that nobody reads. */
+  readonly raw?: RawAnswer | null
   /** Hands everything over from the first byte on; what has come by now is given at once. Called once. */
   attach(reader: StreamReader): void
   /** Gives the answer up: the way to the provider is closed at once, and the reader hears nothing more. */
   abort(): void
   pause(): void
   resume(): void
+}
+
+export interface RawAnswer {
+  /** As the provider calls it. */
+  readonly contentType: string
+  /** In bytes, where the provider has said it. */
+  readonly length: number | null
+  readonly tap: StreamTap
 }
 
 export interface StreamReader {

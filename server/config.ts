@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { keyKindOf } from '../db/model/ids.ts'
@@ -15,11 +16,21 @@ export interface Config {
   readonly databaseUrl: string | null
   readonly secrets: readonly string[]
   readonly bootstrapKey: string | null
-  readonly bootstrapPlan: Plan
+  readonly bootstrapAdmin: { readonly email: string; readonly password: string } | null
+  /** `invite`: only who is invited can make an account. */
+  readonly signUp: 'open' | 'invite'
+  readonly logins: ConfiguredLogins
+  readonly mail: { readonly smtpUrl: string; readonly from: string } | null
+  /** Null: the default organization is made with the smallest plan and keeps what it is given later. */
+  readonly bootstrapPlan: Plan | null
   readonly plans: readonly Plan[]
   /** The operator's price overrides as read from its file, null without one; the catalogue checks them. */
   readonly prices: unknown
-  readonly accounts: ReadonlyMap<string, Account>
+  readonly accounts: ReadonlyMap<string, EnvAccount>
+  /** Where each provider's API lives for whoever brings a key; without those of which that isn't known. */
+  readonly places: ReadonlyMap<string, Place>
+  /** Hosts that tenants may have calls sent to, though they are not public. */
+  readonly tenantHosts: AllowedHosts
   readonly connectTimeoutMs: number
   readonly firstByteTimeoutMs: number
   readonly idleTimeoutMs: number
@@ -28,6 +39,27 @@ export interface Config {
   readonly journalFsync: 'interval' | 'always'
   /** Variables that are set and belong to parts that are not built yet. */
   readonly unused: readonly string[]
+}
+
+export type Place = Pick<Account, 'origin' | 'basePath' | 'version'>
+export type EnvAccount = Place & Pick<Account, 'apiKey'>
+
+export interface AllowedHosts {
+  /** As `URL.hostname` has it, without brackets; a null port stands for all. */
+  readonly hosts: readonly { readonly host: string; readonly port: number | null }[]
+  readonly ranges: readonly { readonly address: string; readonly prefix: number; readonly family: 'ipv4' | 'ipv6' }[]
+}
+
+/** Clients of ours at parties that people may sign in with. */
+export interface ConfiguredLogins {
+  readonly github: LoginClient | null
+  readonly google: LoginClient | null
+  readonly oidc: (LoginClient & { readonly issuer: string }) | null
+}
+
+interface LoginClient {
+  readonly clientId: string
+  readonly clientSecret: string
 }
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -44,12 +76,9 @@ const NOT_YET = [
   'REDIS_URL',
   'UPSTASH_REDIS_REST_URL',
   'UPSTASH_REDIS_REST_TOKEN',
-  'WATCHLLM_BOOTSTRAP_ADMIN',
   'STRIPE_SECRET_KEY',
   'STRIPE_WEBHOOK_SECRET',
   'STRIPE_API_BASE',
-  'SMTP_URL',
-  'MAIL_FROM',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
 ]
 
@@ -77,15 +106,20 @@ export function readConfig(env: Env, providers: Iterable<Provider>): Config {
   return {
     host: set(env, 'HOST') ?? '127.0.0.1',
     port: readInt(env, 'PORT', { fallback: 8787, min: 0, max: 65_535 }),
-    publicUrl: readUrl(env, 'PUBLIC_URL', ['http:', 'https:']),
+    publicUrl: readPublicUrl(env),
     dataDir: resolve(set(env, 'WATCHLLM_DATA_DIR') ?? './data'),
     databaseUrl,
     secrets,
     bootstrapKey: readBootstrapKey(env),
     bootstrapPlan: readBootstrapPlan(env, plans),
+    bootstrapAdmin: readBootstrapAdmin(env),
+    signUp: readChoice(env, 'WATCHLLM_SIGN_UP', ['open', 'invite']),
+    logins: readLogins(env),
+    mail: readMail(env),
     plans,
     prices: readJson(env, 'WATCHLLM_PRICES'),
-    accounts: readAccounts(env, providers),
+    ...readAccounts(env, providers),
+    tenantHosts: readTenantHosts(env),
     connectTimeoutMs: readTimeout(env, 'CONNECT', 5_000),
     firstByteTimeoutMs: readTimeout(env, 'FIRST_BYTE', 60_000),
     idleTimeoutMs: readTimeout(env, 'IDLE', 30_000),
@@ -130,14 +164,73 @@ function readUrl(env: Env, name: string, protocols: readonly string[]): string |
   return text
 }
 
+/** Without a slash at its end: paths are put behind it. */
+function readPublicUrl(env: Env): string | null {
+  const text = readUrl(env, 'PUBLIC_URL', ['http:', 'https:'])
+  if (text === null) return null
+  const { username, password, search, hash } = new URL(text)
+  if (username + password + search + hash === '') return text.replace(/\/+$/, '')
+  throw new ConfigError('PUBLIC_URL', 'must be a URL without user, query and fragment')
+}
+
+function readBootstrapAdmin(env: Env): Config['bootstrapAdmin'] {
+  const text = set(env, 'WATCHLLM_BOOTSTRAP_ADMIN')
+  if (text === null) return null
+  const colon = text.indexOf(':')
+  const email = text.slice(0, Math.max(colon, 0)).toLowerCase()
+  const password = text.slice(colon + 1)
+  const isGood = z.email().safeParse(email).success && password.length >= 10 && password.length <= 128
+  if (isGood) return { email, password }
+  throw new ConfigError('WATCHLLM_BOOTSTRAP_ADMIN', 'must be email:password with a password of 10 to 128 characters')
+}
+
+function readMail(env: Env): Config['mail'] {
+  const smtpUrl = readUrl(env, 'SMTP_URL', ['smtp:', 'smtps:'])
+  const from = set(env, 'MAIL_FROM')
+  allOrNone(env, ['SMTP_URL', 'MAIL_FROM'])
+  if (smtpUrl === null || from === null) return null
+  if (new URL(smtpUrl).hostname === '')
+    throw new ConfigError('SMTP_URL', 'must name a host: smtp://user:password@host:587')
+  const address = /^[^<>\r\n]*<([^<>]+)>$/.exec(from)?.[1] ?? from
+  if (z.email().safeParse(address).success) return { smtpUrl, from }
+  throw new ConfigError('MAIL_FROM', 'must be an e-mail address, or a name and one: WatchLLM <gateway@example.com>')
+}
+
+function readLogins(env: Env): ConfiguredLogins {
+  const issuer = readUrl(env, 'OIDC_ISSUER', ['http:', 'https:'])
+  allOrNone(env, ['OIDC_ISSUER', 'OIDC_CLIENT_ID', 'OIDC_CLIENT_SECRET'])
+  const client = readLogin(env, 'OIDC')
+  return {
+    github: readLogin(env, 'GITHUB'),
+    google: readLogin(env, 'GOOGLE'),
+    oidc: issuer === null || client === null ? null : { issuer, ...client },
+  }
+}
+
+function readLogin(env: Env, party: string): LoginClient | null {
+  const [id, secret] = [`${party}_CLIENT_ID`, `${party}_CLIENT_SECRET`] as const
+  allOrNone(env, [id, secret])
+  const clientId = set(env, id)
+  const clientSecret = set(env, secret)
+  return clientId === null || clientSecret === null ? null : { clientId, clientSecret }
+}
+
+/** @throws ConfigError naming the first that is missing among others that are set */
+function allOrNone(env: Env, names: readonly string[]): void {
+  const missing = names.filter((name) => set(env, name) === null)
+  const there = names.find((name) => set(env, name) !== null)
+  if (missing[0] !== undefined && there !== undefined) throw new ConfigError(missing[0], `must be set when ${there} is`)
+}
+
 function readBootstrapKey(env: Env): string | null {
   const key = set(env, 'WATCHLLM_BOOTSTRAP_KEY')
   if (key === null || keyKindOf(key) === 'project') return key
   throw new ConfigError('WATCHLLM_BOOTSTRAP_KEY', 'must be lgw_proj_ and 16 to 128 letters, digits, _ or -')
 }
 
-function readBootstrapPlan(env: Env, plans: readonly Plan[]): Plan {
-  const id = set(env, 'WATCHLLM_BOOTSTRAP_PLAN') ?? 'free'
+function readBootstrapPlan(env: Env, plans: readonly Plan[]): Plan | null {
+  const id = set(env, 'WATCHLLM_BOOTSTRAP_PLAN')
+  if (id === null) return null
   const plan = plans.find((candidate) => candidate.id === id)
   if (plan !== undefined) return plan
   throw new ConfigError('WATCHLLM_BOOTSTRAP_PLAN', `must be one of ${plans.map((known) => known.id).join(', ')}`)
@@ -175,14 +268,15 @@ function readJson(env: Env, name: string): unknown {
   }
 }
 
-function readAccounts(env: Env, providers: Iterable<Provider>): Map<string, Account> {
-  const accounts = new Map<string, Account>()
+function readAccounts(env: Env, providers: Iterable<Provider>): Pick<Config, 'accounts' | 'places'> {
+  const accounts = new Map<string, EnvAccount>()
+  const places = new Map<string, Place>()
   for (const provider of providers) {
     if (provider.inProcess !== undefined) continue
     const apiKey = set(env, provider.keyVariable)
     const own = readUrl(env, provider.baseUrlVariable, ['http:', 'https:'])
-    if (apiKey === null && !(provider.keyless && own !== null)) continue
-    const base = own ?? readBaseUrl(env, provider)
+    const hasAccount = apiKey !== null || (provider.keyless === true && own !== null)
+    const base = own ?? readBaseUrl(env, provider, hasAccount)
     if (base === null) continue
     if (apiKey !== null && !/^[\x21-\x7e]+$/.test(apiKey)) {
       throw new ConfigError(provider.keyVariable, 'must be visible ASCII characters without spaces')
@@ -192,13 +286,20 @@ function readAccounts(env: Env, providers: Iterable<Provider>): Map<string, Acco
       throw new ConfigError(provider.baseUrlVariable, 'must be a URL without user, query and fragment')
     }
     const dated = provider.dated === undefined ? {} : { version: set(env, provider.dated.variable) }
-    accounts.set(provider.id, { apiKey, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), ...dated })
+    const place = { origin: url.origin, basePath: url.pathname.replace(/\/+$/, ''), ...dated }
+    places.set(provider.id, place)
+    if (hasAccount) accounts.set(provider.id, { apiKey, ...place })
   }
-  return accounts
+  return { accounts, places }
 }
 
-/** A provider's own base URL with what the operator must say of it. @throws ConfigError naming what is missing */
-function readBaseUrl(env: Env, provider: Provider): string | null {
+/**
+ * A provider's own base URL with what the operator must say of it; null when it isn't said and not `needed`.
+ * @throws ConfigError naming what is missing
+ */
+function readBaseUrl(env: Env, provider: Provider, needed: boolean): string | null {
+  const variables = Array.from(provider.baseUrl?.matchAll(/\{(\w+)\}/g) ?? [], (found) => found[1]!)
+  if (!needed && variables.some((name) => set(env, name) === null)) return null
   return (
     provider.baseUrl?.replace(/\{(\w+)\}/g, (_, name: string) => {
       const value = set(env, name)
@@ -208,4 +309,28 @@ function readBaseUrl(env: Env, provider: Provider): string | null {
       return value
     }) ?? null
   )
+}
+
+/** `host`, `host:port`, an address or a range of addresses (`10.1.0.0/16`), separated by commas. */
+function readTenantHosts(env: Env): AllowedHosts {
+  const hosts: { host: string; port: number | null }[] = []
+  const ranges: { address: string; prefix: number; family: 'ipv4' | 'ipv6' }[] = []
+  for (const entry of (set(env, 'WATCHLLM_TENANT_HOSTS') ?? '').split(',').map((one) => one.trim().toLowerCase())) {
+    if (entry === '') continue
+    const [, address = '', bits] = /^([\da-f.:]+)\/(\d{1,3})$/.exec(entry) ?? []
+    const version = isIP(address)
+    const family = version === 4 ? 'ipv4' : 'ipv6'
+    const [, name = '', port] = /^(\[[\da-f:.]+\]|[^\s/:[\]]+)(?::(\d{1,5}))?$/.exec(entry) ?? []
+    const url = `http://${isIP(entry) === 6 ? `[${entry}]` : name}`
+    if (version !== 0 && Number(bits) <= (version === 4 ? 32 : 128)) {
+      ranges.push({ address, prefix: Number(bits), family })
+    } else if (url !== 'http://' && URL.canParse(url) && Number(port ?? 0) <= 65_535 && /^[^@?#\\%*]+$/.test(entry)) {
+      const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
+      hosts.push({ host, port: port === undefined ? null : Number(port) })
+    } else {
+      const wanted = 'must be hosts, host:port or ranges such as 10.1.0.0/16, separated by commas, not'
+      throw new ConfigError('WATCHLLM_TENANT_HOSTS', `${wanted} "${entry.slice(0, 60)}"`)
+    }
+  }
+  return { hosts, ranges }
 }

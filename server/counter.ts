@@ -1,6 +1,11 @@
 import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
 import { countedAnswer } from './wire/anthropic-messages/count-tokens.ts'
+import { countedInput } from './wire/openai-responses/input-tokens.ts'
+
+/** Where each wire's prompts are counted. */
+const MESSAGES = '/messages/count_tokens'
+const RESPONSES = '/responses/input_tokens'
 
 /** Counts prompts in this process, for models whose provider can't. */
 const upstream: Upstream = {
@@ -9,7 +14,8 @@ const upstream: Upstream = {
     queueMicrotask(() => {
       if (over) return
       handler.onHeaders(200, (name) => (name === 'content-type' ? 'application/json' : null))
-      handler.onData(countedAnswer(request.body ?? new Uint8Array(0)))
+      const count = request.path === RESPONSES ? countedInput : countedAnswer
+      handler.onData(count(request.body ?? new Uint8Array(0)))
       handler.onEnd()
     })
     return {
@@ -30,7 +36,7 @@ export const counter: Provider = {
   baseUrl: null,
   keyVariable: '',
   baseUrlVariable: '',
-  wires: { 'anthropic-count-tokens': '/messages/count_tokens' },
+  wires: { 'anthropic-count-tokens': MESSAGES, 'openai-input-tokens': RESPONSES },
   auth: () => [],
   inProcess: upstream,
 }

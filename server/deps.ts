@@ -1,6 +1,8 @@
 import type { Kv } from '../db/kv/kv.ts'
 import type { CallRecord } from '../db/model/calls.ts'
+import type { Conversation, ConversationItem, ConversationPast, ConversationTurn } from '../db/model/conversations.ts'
 import type { KeyKind } from '../db/model/ids.ts'
+import type { KeyRules } from '../db/model/key-rules.ts'
 import type { Price } from '../db/model/money.ts'
 import type { Plan } from '../db/model/plans.ts'
 import type { KeptResponse, KeptTurn, ResponseStatus } from '../db/model/responses.ts'
@@ -19,6 +21,7 @@ export interface Deps {
   readonly receipts: Receipts
   readonly providerObjects: ProviderObjects
   readonly responses: Responses
+  readonly conversations: Conversations
   readonly health: Health
   readonly clock: Clock
   readonly random: Random
@@ -56,29 +59,65 @@ export interface Principal {
   readonly projectId: string
   readonly organizationId: string
   readonly plan: Plan
+  /** Its project's own accounts at providers, which go before the platform's; absent: none. */
+  readonly accounts?: Accounts
+  /** What its settings and its project's ask of its calls; null or absent: nothing. */
+  readonly rules?: KeyRules | null
 }
 
 export interface Directory {
   /**
    * The principal of a live key, null for an unknown, revoked or expired one. Answers known keys without a promise and
-   * keeps doing so while the database is away. @throws when a key isn't known here and the database can't be asked.
+   * keeps doing so while the database is away. @throws when a key isn't known here and the database can't be asked, or
+   * too many such are being asked for.
    */
   lookup(secret: string): Principal | null | Promise<Principal | null>
 }
 
-/** The operator's account at a provider. */
+/** An account at a provider: the platform's, or a project's own. */
 export interface Account {
+  /** Of the credential, `env` for the one that the environment names. */
+  readonly id: string
+  /** The calling project's: nothing is charged for what is called with it. */
+  readonly own: boolean
   readonly apiKey: string | null
   /** Origin and path prefix of its API, no trailing slash. */
   readonly origin: string
   readonly basePath: string
   /** The version of its API that the operator chose, where it has dated ones. */
   readonly version?: string | null
+  /** A tenant said where its API lives: connections are made to public addresses only. */
+  readonly publicOnly?: boolean
+  /** Of several at one provider: the one that keeps the files and batches which calls may name. Absent: itself. */
+  readonly home?: Account
 }
 
-export interface Credentials {
-  /** Null when the platform has no account there. */
+export interface Accounts {
+  /** The account at a provider, of several one by their weights; null when there is none that can be used. */
   of(providerId: string): Account | null
+  /** There are some, and no master secret of this process opens their keys. */
+  isLocked?(providerId: string): boolean
+}
+
+/** The platform's accounts: those of the environment, and those that the operator has added. */
+export type Credentials = Accounts
+
+/** Where tenants may have their calls sent; server/runtime/public-address.ts holds every connection against the same. */
+export interface TenantHosts {
+  /** What keeps a base URL from being used, in words for whoever gave it; null: nothing does now. Asks the DNS. */
+  objection(baseUrl: string): Promise<string | null>
+}
+
+/** A credential with its key, before it is an account. */
+export interface OpenedCredential {
+  readonly id: string
+  readonly provider: string
+  /** Of a project rather than the platform. */
+  readonly own: boolean
+  /** '': none, for providers that need none. */
+  readonly key: string
+  readonly baseUrl: string | null
+  readonly version: string | null
 }
 
 /** The durable record of settled calls. See server/journal.ts for what it promises. */
@@ -119,6 +158,36 @@ export interface Responses {
   beat(projectId: string, id: string, nowMs: number): Promise<ResponseStatus | null>
   /** Keeps a chain for as long as what goes on from it. */
   prolong(projectId: string, ids: readonly string[], expiresAtMs: number): Promise<void>
+}
+
+/** Conversations of the Responses API, each seen by its own project only; see db/stores/conversations.ts. */
+export interface Conversations {
+  /** With its first items, all or nothing. Every instance can read it when it resolves. */
+  create(conversation: Conversation, items: readonly ConversationItem[]): Promise<void>
+  find(projectId: string, id: string): Promise<Conversation | null>
+  /** @returns false when there is none */
+  setMetadata(projectId: string, id: string, metadataJson: string): Promise<boolean>
+  /** With all its items. @returns false when there was none */
+  delete(projectId: string, id: string): Promise<boolean>
+  /** Adds behind all that is there. @returns the items as they are there; null when there is no such conversation */
+  append(turn: ConversationTurn): Promise<readonly ConversationItem[] | null>
+  /** Takes back what a response brought. */
+  removeTurn(projectId: string, id: string, addedBy: string): Promise<void>
+  /** Bytes of all its items as JSON; null when there is none. */
+  size(projectId: string, id: string): Promise<number | null>
+  /** All of it at one moment, null when there is none. @param maxBytes more is not read */
+  past(projectId: string, id: string, maxBytes: number): Promise<ConversationPast | null>
+  /** Null when there is no such conversation, or no item `after` which it goes on. */
+  page(
+    projectId: string,
+    id: string,
+    wish: { readonly limit: number; readonly order: 'asc' | 'desc'; readonly after: string | null },
+  ): Promise<{ readonly items: readonly ConversationItem[]; readonly hasMore: boolean } | null>
+  findItem(projectId: string, id: string, itemId: string): Promise<ConversationItem | null>
+  /** The youngest of that id in any of the project's. */
+  findItemAnywhere(projectId: string, itemId: string): Promise<ConversationItem | null>
+  /** @returns false when there was none */
+  deleteItem(projectId: string, id: string, itemId: string): Promise<boolean>
 }
 
 /** Whose files and batches at a provider are: an account is shared by many projects; see db/stores/provider-objects.ts. */
@@ -177,6 +246,9 @@ export interface Control {
   /** Null when no SMTP is configured. */
   readonly mail: Mail | null
   readonly vault: Vault
+  readonly tenantHosts: TenantHosts
+  /** The account that a credential gives; null where nobody has said where that provider's API lives. */
+  readonly accountFor: (credential: OpenedCredential) => Account | null
   /** How people reach this gateway, such as `https://gateway.example.com`. */
   readonly publicUrl: () => string
   readonly plans: readonly Plan[]
@@ -196,10 +268,19 @@ export interface Person {
 
 /** People's accounts and sessions; server/console/people.ts is better-auth behind this face. */
 export interface People {
+  readonly logins: Logins
   /** Answers `/api/auth/…`: sign-up, sign-in, verification, two factors, OAuth. Never rejects. */
   handle(request: Request, address: string | null): Promise<Response>
   /** Whose session a request's cookie names; null: nobody's. */
   sessionOf(headers: Headers): Promise<{ readonly person: Person; readonly sessionId: string } | null>
+}
+
+/** How people get in, as the sign-in page shows it. */
+export interface Logins {
+  /** `invite`: only who is invited can make an account. */
+  readonly signUp: 'open' | 'invite'
+  /** Beside e-mail and password: `github`, `google`, `oidc`. */
+  readonly providers: readonly string[]
 }
 
 export interface Mail {

@@ -93,6 +93,11 @@ interface SaidError {
 /** OpenAI's word and Mistral's. */
 const NO_MODEL: ReadonlySet<string> = new Set(['model_not_found', 'invalid_model'])
 
+/** What a provider's refusal says, without secrets; '' when it says nothing. @param apiKey what was sent, cut out of it */
+export function messageOf(body: string, apiKey: string | null): string {
+  return readError(body, apiKey).message
+}
+
 /** OpenAI's shape and its cousins: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail: [{msg}]}`. No secrets. */
 function readError(body: string, apiKey: string | null): SaidError {
   const none: SaidError = { message: '', codes: [], param: null }

@@ -131,6 +131,11 @@ function toStream(body: StreamBody, incoming: FetchIncoming): ReadableStream<Uin
             if (last !== undefined && last.length > 0) controller.enqueue(last)
             controller.close()
           },
+          cut() {
+            if (over) return
+            over = true
+            controller.error(new Error('The provider broke off'))
+          },
           onDrain(callback) {
             drained = callback
           },

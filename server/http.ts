@@ -24,6 +24,8 @@ export interface Reply {
   readonly headers: string[]
   /** A string is byte text: each character one byte (latin-1), so that head and body leave in one piece. */
   readonly body: Uint8Array | string | StreamBody
+  /** Of a stream whose length is known, in bytes: the runtime breaks the connection rather than send another number. */
+  readonly length?: number
 }
 
 /** An answer that comes piece by piece: the runtime calls it with the way out as soon as the head is sent. */
@@ -33,6 +35,8 @@ export interface Sink {
   /** False when the caller reads slower than this: wait for `onDrain`. Does nothing once the caller is gone. */
   write(chunk: Uint8Array): boolean
   end(last?: Uint8Array): void
+  /** Breaks the connection, so that what was written can't be taken for all. Every way out that takes bytes has it. */
+  cut?(): void
   /** @param callback called once, when everything written so far has left. */
   onDrain(callback: () => void): void
 }

@@ -31,10 +31,13 @@ import { respondBackground, respondError, respondStream, respondWhole } from './
 import { route } from './stages/route.ts'
 import type { Answer, Ask } from './wire/wire.ts'
 
-/** Who holds a request's key: all that endpoints which call no model need of the line. */
+/** Who holds a request's key, and its body: all that endpoints which call no model need of the line. */
 export { principalOf } from './stages/authenticate.ts'
 /** Responses that run in the background of this process. */
 export { DEAD_MS, jobOf } from './stages/background.ts'
+/** A call that only shows whether an account is good. */
+export { type Probed, probe } from './stages/probe.ts'
+export { readBody } from './stages/read.ts'
 
 /** The story of a call: in one end as bytes, out of the other as bytes, settled exactly once on the way. */
 export async function answer(received: Received, deps: Deps): Promise<Reply> {

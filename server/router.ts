@@ -1,12 +1,8 @@
-import type { Endpoint } from './endpoints/endpoint.ts'
+import type { Endpoint, Place } from './endpoints/endpoint.ts'
 
 /** Where a request goes, and what its path says on the way. */
-export interface Found {
+export interface Found extends Place {
   readonly endpoint: Endpoint
-  /** What the route's `{id}` took, decoded; empty where it has none. */
-  readonly id: string
-  /** The provider that the path pins the call to; null: none. */
-  readonly provider: string | null
 }
 
 export type RouteTable = readonly (readonly [method: string, path: string, endpoint: Endpoint])[]
@@ -20,13 +16,18 @@ export interface Router {
 
 interface OpenRoute {
   readonly method: string
+  /** What stands before the first id. */
   readonly prefix: string
-  /** What stands behind the id, such as `/cancel`. */
-  readonly suffix: string
+  /** One group an id. */
+  readonly pattern: RegExp
+  /** Characters that aren't an id's. */
+  readonly says: number
   readonly endpoint: Endpoint
 }
 
-const ID = '{id}'
+/** In a table: a route that answers all methods, and refuses those it doesn't know itself. */
+const ANY_METHOD = '*'
+const ID = /\{\w+\}/
 
 /**
  * Finds routes in every spelling that clients produce: doubled and trailing slashes; SDKs that add a version of their
@@ -37,20 +38,21 @@ export function createRouter(table: RouteTable, isProvider: (name: string) => bo
   const exact = new Map<string, Found>()
   const open: OpenRoute[] = []
   for (const [method, path, endpoint] of table) {
-    const at = path.indexOf(ID)
-    if (at < 0) exact.set(`${method} ${path}`, { endpoint, id: '', provider: null })
-    else open.push({ method, prefix: path.slice(0, at), suffix: path.slice(at + ID.length), endpoint })
+    if (ID.test(path)) open.push({ method, endpoint, ...patternOf(path) })
+    else exact.set(`${method} ${path}`, { endpoint, id: '', ids: [], provider: null })
   }
   // Those that say more come first: `/v1/responses/{id}/cancel` before `/v1/responses/{id}`.
-  open.sort((a, b) => b.suffix.length - a.suffix.length || b.prefix.length - a.prefix.length)
+  open.sort((a, b) => b.says - a.says)
 
   function plain(method: string, path: string): Found | null {
     const found = exact.get(`${method} ${path}`)
     if (found !== undefined) return found
-    for (const { method: needed, prefix, suffix, endpoint } of open) {
-      if (needed !== method || !path.startsWith(prefix) || !path.endsWith(suffix)) continue
-      const id = path.slice(prefix.length, path.length - suffix.length)
-      if (id !== '' && path.length > prefix.length + suffix.length) return { endpoint, id: decode(id), provider: null }
+    for (const { method: needed, prefix, pattern, endpoint } of open) {
+      const fits = needed === method || needed === ANY_METHOD
+      const taken = fits && path.startsWith(prefix) ? pattern.exec(path) : null
+      if (taken === null) continue
+      const ids = taken.slice(1).map(decode)
+      return { endpoint, id: ids[0]!, ids, provider: null }
     }
     return null
   }
@@ -72,6 +74,14 @@ export function createRouter(table: RouteTable, isProvider: (name: string) => bo
     },
     otherMethod: (path) => ['POST', 'GET', 'DELETE'].find((method) => plain(method, tidy(path)) !== null) ?? null,
   }
+}
+
+/** A single id takes all that stands there, slashes included, as in names of models; of several each takes one segment. */
+function patternOf(path: string): Pick<OpenRoute, 'prefix' | 'pattern' | 'says'> {
+  const parts = path.split(ID)
+  const id = parts.length === 2 ? '(.+)' : '([^/]+)'
+  const text = parts.map((part) => part.replace(/[^\w/]/g, '\\$&')).join(id)
+  return { prefix: parts[0]!, pattern: new RegExp(`^${text}$`), says: parts.join('').length }
 }
 
 /** Duplicate and trailing slashes mean nothing. */

@@ -1,8 +1,17 @@
+import { api } from './endpoints/api.ts'
 import { speech, transcriptions, translations } from './endpoints/audio.ts'
+import { balance } from './endpoints/balance.ts'
 import { batch, batches, cancelBatch, createBatch } from './endpoints/batches.ts'
 import { chatCompletions } from './endpoints/chat-completions.ts'
 import { chatStatus } from './endpoints/chat-status.ts'
 import { completions } from './endpoints/completions.ts'
+import { conversation, createConversation, deleteConversation, updateConversation } from './endpoints/conversations.ts'
+import {
+  conversationItem,
+  conversationItems,
+  createConversationItems,
+  deleteConversationItem,
+} from './endpoints/conversations-items.ts'
 import { countTokens } from './endpoints/count-tokens.ts'
 import { embeddings } from './endpoints/embeddings.ts'
 import { createFile, deleteFile, file, fileContent, files } from './endpoints/files.ts'
@@ -17,11 +26,12 @@ import { request } from './endpoints/requests.ts'
 import { rerank } from './endpoints/rerank.ts'
 import { responses } from './endpoints/responses.ts'
 import { compactResponse } from './endpoints/responses-compact.ts'
+import { responseInputTokens } from './endpoints/responses-input-tokens.ts'
 import { cancelResponse, deleteResponse, inputItems, response } from './endpoints/responses-stored.ts'
 import type { RouteTable } from './router.ts'
 
 /**
- * Every path; `{id}` takes all that stands there, slashes included. `/v1/{provider}/…` answers each of them as well,
+ * Every path. A single `{id}` takes all that stands there, slashes included; of several each takes one segment. `/v1/{provider}/…` answers each of them as well,
  * pinned to that provider. What is not here is a file of the console.
  */
 export const routes: RouteTable = [
@@ -31,13 +41,23 @@ export const routes: RouteTable = [
   ['POST', '/v1/embeddings', embeddings],
   ['POST', '/v1/responses', responses],
   ['POST', '/v1/responses/compact', compactResponse],
+  ['POST', '/v1/responses/input_tokens', responseInputTokens],
   ['GET', '/v1/responses/{id}', response],
   ['DELETE', '/v1/responses/{id}', deleteResponse],
   ['POST', '/v1/responses/{id}/cancel', cancelResponse],
   ['GET', '/v1/responses/{id}/input_items', inputItems],
+  ['POST', '/v1/conversations', createConversation],
+  ['GET', '/v1/conversations/{id}', conversation],
+  ['POST', '/v1/conversations/{id}', updateConversation],
+  ['DELETE', '/v1/conversations/{id}', deleteConversation],
+  ['POST', '/v1/conversations/{id}/items', createConversationItems],
+  ['GET', '/v1/conversations/{id}/items', conversationItems],
+  ['GET', '/v1/conversations/{id}/items/{item}', conversationItem],
+  ['DELETE', '/v1/conversations/{id}/items/{item}', deleteConversationItem],
   ['POST', '/v1/messages', messages],
   ['POST', '/v1/messages/count_tokens', countTokens],
   ['POST', '/v1/models/{id}', generateContent],
+  ['GET', '/v1/balance', balance],
   ['GET', '/v1/models', models],
   ['GET', '/v1/models/auto', modelsAuto],
   ['GET', '/v1/models/{id}', model],
@@ -62,4 +82,5 @@ export const routes: RouteTable = [
   ['GET', '/v1/batches', batches],
   ['GET', '/v1/batches/{id}', batch],
   ['POST', '/v1/batches/{id}/cancel', cancelBatch],
+  ['*', '/api/{path}', api],
 ]

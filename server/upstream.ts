@@ -14,6 +14,8 @@ export interface UpstreamRequest {
   /** Name, value, name, value; names in lower case. */
   readonly headers: readonly string[]
   readonly body: Uint8Array | null
+  /** A tenant chose the origin: it is reached by addresses that were found to be public, over connections of its own. */
+  readonly publicOnly?: boolean
 }
 
 /**

@@ -1,8 +1,26 @@
 #!/usr/bin/env node
 import { type Running, start } from './main.ts'
+import { rotateSecret } from './rotate-secret.ts'
 
-/** The command: starts the gateway, says where it is, and stops it in order on SIGTERM and SIGINT. */
+/** `watchllm` starts the gateway; `watchllm rotate-secret` seals with the newest master secret what older ones have sealed. */
 async function main(): Promise<void> {
+  const [command, ...rest] = process.argv.slice(2)
+  if (command === undefined) return serve()
+  if (command !== 'rotate-secret' || rest.length > 0) throw new CommandError(process.argv.slice(2).join(' '))
+  const { report, complete } = await rotateSecret()
+  console.log(report)
+  if (!complete) process.exitCode = 1
+}
+
+class CommandError extends Error {
+  constructor(given: string) {
+    super(`there is no command "${given}"; run it without any, or with rotate-secret`)
+    this.name = 'CommandError'
+  }
+}
+
+/** Starts the gateway, says where it is, and stops it in order on SIGTERM and SIGINT. */
+async function serve(): Promise<void> {
   const running = await start()
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -24,7 +42,7 @@ async function main(): Promise<void> {
 }
 
 /** In one write: whoever reads it has all of it. */
-function announce({ url, firstTestKey }: Running): void {
+function announce({ url, firstTestKey, setupToken }: Running): void {
   const firstSteps = `
 This test key is shown this once: ${firstTestKey}
 It is answered by the sandbox, free and without any provider account. Try it:
@@ -33,7 +51,8 @@ curl ${url}/v1/chat/completions \\
   -H "Authorization: Bearer ${firstTestKey}" -H "Content-Type: application/json" \\
   -d '{"model":"gpt-4o","messages":[{"role":"user","content":"Hello!"}]}'
 `
-  console.log(`WatchLLM is ready at ${url}${firstTestKey === null ? '' : `\n${firstSteps}`}`)
+  const admin = setupToken === null ? '' : `\nMake the first admin, once: ${url}/setup?token=${setupToken}`
+  console.log(`WatchLLM is ready at ${url}${admin}${firstTestKey === null ? '' : `\n${firstSteps}`}`)
 }
 
 /** One clear line for what the operator can mend; the whole error for what only we can. */
@@ -49,7 +68,14 @@ interface SystemError extends Error {
 }
 
 /** Errors of ours whose message says what to do. */
-const CLEAR = new Set(['AddressError', 'ConfigError', 'FolderLockedError', 'NewerSchemaError', 'VaultError'])
+const CLEAR = new Set([
+  'AddressError',
+  'CommandError',
+  'ConfigError',
+  'FolderLockedError',
+  'NewerSchemaError',
+  'VaultError',
+])
 
 function reasonFor({ name, message, syscall, path }: SystemError): string | null {
   if (CLEAR.has(name)) return message

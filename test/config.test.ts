@@ -43,10 +43,16 @@ describe('without any variable', () => {
       databaseUrl: null,
       secrets: [],
       bootstrapKey: null,
-      bootstrapPlan: PLANS.find(({ id }) => id === 'free'),
+      bootstrapAdmin: null,
+      signUp: 'open',
+      logins: { github: null, google: null, oidc: null },
+      mail: null,
+      bootstrapPlan: null,
       plans: PLANS,
       prices: null,
       accounts: new Map(),
+      places: expect.any(Map),
+      tenantHosts: { hosts: [], ranges: [] },
       connectTimeoutMs: 5_000,
       firstByteTimeoutMs: 60_000,
       idleTimeoutMs: 30_000,
@@ -67,7 +73,9 @@ describe('without any variable', () => {
       'WATCHLLM_IDLE_TIMEOUT_MS',
       'WATCHLLM_MAX_BODY_BYTES',
     ]
-    const all = [...names, ...more, ...last, 'WATCHLLM_JOURNAL_FSYNC']
+    const people = ['WATCHLLM_BOOTSTRAP_ADMIN', 'WATCHLLM_SIGN_UP', 'MAIL_FROM', 'OIDC_ISSUER']
+    const clients = ['GITHUB', 'GOOGLE', 'OIDC'].flatMap((party) => [`${party}_CLIENT_ID`, `${party}_CLIENT_SECRET`])
+    const all = [...names, ...more, ...last, ...people, ...clients, 'WATCHLLM_JOURNAL_FSYNC']
     for (const nothing of ['', '   ', undefined]) {
       expect(read(Object.fromEntries(all.map((name) => [name, nothing])))).toEqual(read())
     }
@@ -76,6 +84,24 @@ describe('without any variable', () => {
 
 describe('a good value is taken', () => {
   const cases: [env: Env, expected: Partial<Config>][] = [
+    [
+      { WATCHLLM_TENANT_HOSTS: ' llm.corp, [::1]:8080,10.1.0.0/16 ,LOCALHOST:11434,fd00::/8,127.0.0.1,::1' },
+      {
+        tenantHosts: {
+          hosts: [
+            { host: 'llm.corp', port: null },
+            { host: '::1', port: 8080 },
+            { host: 'localhost', port: 11434 },
+            { host: '127.0.0.1', port: null },
+            { host: '::1', port: null },
+          ],
+          ranges: [
+            { address: '10.1.0.0', prefix: 16, family: 'ipv4' },
+            { address: 'fd00::', prefix: 8, family: 'ipv6' },
+          ],
+        },
+      },
+    ],
     [{ PORT: '0' }, { port: 0 }],
     [{ PORT: ' 65535 ' }, { port: 65_535 }],
     [{ HOST: '0.0.0.0' }, { host: '0.0.0.0' }],
@@ -88,6 +114,38 @@ describe('a good value is taken', () => {
       { databaseUrl: 'postgres://u:p@db/x', secrets: [SECRET] },
     ],
     [{ WATCHLLM_BOOTSTRAP_KEY: 'lgw_proj_0123456789abcdef' }, { bootstrapKey: 'lgw_proj_0123456789abcdef' }],
+    [{ PUBLIC_URL: 'https://gw.example.com/under/' }, { publicUrl: 'https://gw.example.com/under' }],
+    [
+      { WATCHLLM_BOOTSTRAP_ADMIN: 'Ada@Example.com:pass:word:with:colons' },
+      { bootstrapAdmin: { email: 'ada@example.com', password: 'pass:word:with:colons' } },
+    ],
+    [{ WATCHLLM_SIGN_UP: 'invite' }, { signUp: 'invite' }],
+    [
+      { SMTP_URL: 'smtps://u:p@mail.example.com:465', MAIL_FROM: 'WatchLLM <gw@example.com>' },
+      { mail: { smtpUrl: 'smtps://u:p@mail.example.com:465', from: 'WatchLLM <gw@example.com>' } },
+    ],
+    [
+      { SMTP_URL: 'smtp://mail.example.com', MAIL_FROM: 'gw@example.com' },
+      { mail: { smtpUrl: 'smtp://mail.example.com', from: 'gw@example.com' } },
+    ],
+    [
+      { GITHUB_CLIENT_ID: 'a', GITHUB_CLIENT_SECRET: 'b' },
+      { logins: { github: { clientId: 'a', clientSecret: 'b' }, google: null, oidc: null } },
+    ],
+    [
+      { GOOGLE_CLIENT_ID: 'a', GOOGLE_CLIENT_SECRET: 'b' },
+      { logins: { github: null, google: { clientId: 'a', clientSecret: 'b' }, oidc: null } },
+    ],
+    [
+      { OIDC_ISSUER: 'https://id.example.com/realm', OIDC_CLIENT_ID: 'a', OIDC_CLIENT_SECRET: 'b' },
+      {
+        logins: {
+          github: null,
+          google: null,
+          oidc: { issuer: 'https://id.example.com/realm', clientId: 'a', clientSecret: 'b' },
+        },
+      },
+    ],
     [{ WATCHLLM_BOOTSTRAP_PLAN: 'unlimited' }, { bootstrapPlan: PLANS.find(({ id }) => id === 'unlimited')! }],
     [{ WATCHLLM_CONNECT_TIMEOUT_MS: '1' }, { connectTimeoutMs: 1 }],
     [{ WATCHLLM_FIRST_BYTE_TIMEOUT_MS: '120000' }, { firstByteTimeoutMs: 120_000 }],
@@ -118,6 +176,15 @@ describe('a bad value stops the start with one line that names the variable', ()
     ['PUBLIC_URL', 'gw.example.com'],
     ['PUBLIC_URL', 'ftp://gw.example.com'],
     ['PUBLIC_URL', 'https://'],
+    ['PUBLIC_URL', 'https://user:hunter2@gw.example.com'],
+    ['PUBLIC_URL', 'https://gw.example.com/?x=1'],
+    ['WATCHLLM_BOOTSTRAP_ADMIN', 'hunter2'],
+    ['WATCHLLM_BOOTSTRAP_ADMIN', 'admin:hunter2hunter2'],
+    ['WATCHLLM_BOOTSTRAP_ADMIN', 'admin@example.com'],
+    ['WATCHLLM_BOOTSTRAP_ADMIN', 'admin@example.com:hunter2'],
+    ['WATCHLLM_BOOTSTRAP_ADMIN', `admin@example.com:${'hunter2'.repeat(19)}`],
+    ['WATCHLLM_BOOTSTRAP_ADMIN', ':hunter2hunter2'],
+    ['WATCHLLM_SIGN_UP', 'closed'],
     ['DATABASE_URL', 'mysql://u:hunter2@db/x'],
     ['DATABASE_URL', 'hunter2'],
     ['WATCHLLM_SECRET', 'short'],
@@ -128,6 +195,14 @@ describe('a bad value stops the start with one line that names the variable', ()
     ['WATCHLLM_BOOTSTRAP_PLAN', 'gold'],
     ['WATCHLLM_BOOTSTRAP_PLAN', 'Free'],
     ['WATCHLLM_JOURNAL_FSYNC', 'never'],
+    ['WATCHLLM_TENANT_HOSTS', 'https://llm.corp'],
+    ['WATCHLLM_TENANT_HOSTS', '10.0.0.0/33'],
+    ['WATCHLLM_TENANT_HOSTS', 'fd00::/129'],
+    ['WATCHLLM_TENANT_HOSTS', 'llm.corp:99999'],
+    ['WATCHLLM_TENANT_HOSTS', 'llm corp'],
+    ['WATCHLLM_TENANT_HOSTS', '*.corp'],
+    ['WATCHLLM_TENANT_HOSTS', 'user@llm.corp'],
+    ['WATCHLLM_TENANT_HOSTS', 'llm.corp/v1'],
     ['WATCHLLM_PLANS', '/nowhere/plans.json'],
     ['WATCHLLM_PRICES', '/nowhere/prices.json'],
     ['WATCHLLM_PLANS', '/'],
@@ -147,6 +222,33 @@ describe('a bad value stops the start with one line that names the variable', ()
     expect(line).not.toMatch(/\n/)
     expect(line.length).toBeLessThan(300)
     expect(line).not.toContain('hunter2')
+  })
+
+  const groups = [
+    { SMTP_URL: 'smtp://u:hunter2@mail.example.com', MAIL_FROM: 'gw@example.com' },
+    { GITHUB_CLIENT_ID: 'a', GITHUB_CLIENT_SECRET: 'hunter2' },
+    { GOOGLE_CLIENT_ID: 'a', GOOGLE_CLIENT_SECRET: 'hunter2' },
+    { OIDC_ISSUER: 'https://id.example.com', OIDC_CLIENT_ID: 'a', OIDC_CLIENT_SECRET: 'hunter2' },
+  ]
+  const parts = groups.flatMap((group) => Object.keys(group).map((name) => [name, group] as const))
+  it.each(parts)('%s is needed when the others of its kind are set', (name, group) => {
+    expect(refusal({ ...group, [name]: undefined })).toMatch(new RegExp(`^${name} must be set when [A-Z_]+ is$`))
+  })
+
+  const grouped: [name: string, value: string][] = [
+    ['SMTP_URL', 'mail.example.com'],
+    ['SMTP_URL', 'https://u:hunter2@mail.example.com'],
+    ['SMTP_URL', 'smtp://'],
+    ['MAIL_FROM', 'gateway'],
+    ['MAIL_FROM', 'WatchLLM <gateway>'],
+    ['MAIL_FROM', 'a@example.com, b@example.com'],
+    ['MAIL_FROM', 'X\nBcc: b@example.com <a@example.com>'],
+    ['OIDC_ISSUER', 'id.example.com'],
+  ]
+  it.each(grouped)('%s=%j', (name, value) => {
+    const line = refusal({ ...Object.assign({}, ...groups), [name]: value })
+    expect(line).toMatch(new RegExp(`^${name} must `))
+    expect(line).not.toMatch(/\n|hunter2/)
   })
 
   it('WATCHLLM_SECRET is needed when DATABASE_URL is set', () => {
@@ -183,7 +285,8 @@ describe('WATCHLLM_PLANS', () => {
 
   it('adds plans to those that are shipped, and replaces those of the same id', () => {
     const free = { ...own, id: 'free', name: 'Gratis' }
-    const { plans, bootstrapPlan } = read({ WATCHLLM_PLANS: file('plans.json', JSON.stringify([own, free])) })
+    const env = { WATCHLLM_PLANS: file('plans.json', JSON.stringify([own, free])), WATCHLLM_BOOTSTRAP_PLAN: 'free' }
+    const { plans, bootstrapPlan } = read(env)
     expect(plans.map(({ id }) => id).sort()).toEqual(['agency', 'basic', 'free', 'pro', 'starter', 'unlimited'])
     expect(bootstrapPlan).toEqual(free)
   })
@@ -196,6 +299,15 @@ describe('WATCHLLM_PLANS', () => {
 })
 
 describe("providers' accounts", () => {
+  it('of a tenant are where the operator says that the API lives, with a key of its own or without', () => {
+    const { places } = read({ OPENAI_BASE_URL: 'http://10.0.0.1/openai/v1/', AZURE_OPENAI_API_VERSION: '2024-10-21' })
+    expect(places.get('openai')).toEqual({ origin: 'http://10.0.0.1', basePath: '/openai/v1' })
+    expect(places.get('groq')).toEqual({ origin: 'https://api.groq.com', basePath: '/openai/v1' })
+    // Nobody has said where these are.
+    expect([places.has('ollama'), places.has('azure-openai'), places.has('bedrock')]).toEqual([false, false, false])
+    expect(read({ AWS_REGION: 'eu-central-1' }).places.get('bedrock')?.origin).toContain('eu-central-1')
+  })
+
   it('are those whose key is set', () => {
     const { accounts } = read({ OPENAI_API_KEY: ' sk-1 ', GROQ_API_KEY: 'gsk_2' })
     expect([...accounts]).toEqual([

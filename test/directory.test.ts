@@ -11,6 +11,9 @@ let store: Map<string, KeyEntry>
 let asked: string[]
 let fails: boolean
 let logged: string[]
+/** What was noted as used, with when. */
+let touched: { ids: readonly string[]; atMs: number }[]
+let touchFails: boolean
 let directory: OpenDirectory
 
 beforeEach(() => {
@@ -19,6 +22,8 @@ beforeEach(() => {
   asked = []
   fails = false
   logged = []
+  touched = []
+  touchFails = false
   const say = (message: string) => void logged.push(message)
   directory = openDirectory({
     clock,
@@ -27,6 +32,10 @@ beforeEach(() => {
       asked.push(hash)
       if (fails) throw new Error('The database is away')
       return store.get(hash) ?? null
+    },
+    async touch(ids, atMs) {
+      if (touchFails) throw new Error('The database is away')
+      touched.push({ ids, atMs })
     },
   })
 })
@@ -155,6 +164,41 @@ describe('invalidate()', () => {
     expect(asked).toHaveLength(1)
   })
 
+  it.each(['prj_1', 'org_1'])(
+    'makes what has changed for all keys of %s take effect at once, and of no other',
+    async (id) => {
+      const ids = { projectId: 'prj_2', organizationId: 'org_2' }
+      store.set(sha256(OTHER), entry({ keyId: 'key_2', ...ids }))
+      await directory.lookup(SECRET)
+      await directory.lookup(OTHER)
+      store.set(sha256(SECRET), entry({ revokedAtMs: 1 }))
+      store.set(sha256(OTHER), entry({ keyId: 'key_2', ...ids, revokedAtMs: 1 }))
+      directory.invalidate(id)
+      await settle()
+      expect(directory.lookup(SECRET)).toBeNull()
+      expect(directory.lookup(OTHER)).not.toBeNull()
+    },
+  )
+
+  it('makes both secrets of a rotated key follow it', async () => {
+    await directory.lookup(SECRET)
+    store.set(sha256(SECRET), entry({ expiresAtMs: clock.now() + 1000 }))
+    store.set(sha256(OTHER), entry())
+    directory.invalidate('key_1')
+    await settle()
+    expect(await directory.lookup(OTHER)).toMatchObject({ keyId: 'key_1' })
+    clock.advance(999)
+    expect(directory.lookup(SECRET)).toMatchObject({ keyId: 'key_1' })
+    clock.advance(1)
+    expect(directory.lookup(SECRET)).toBeNull()
+    expect(directory.lookup(OTHER)).toMatchObject({ keyId: 'key_1' })
+    store.set(sha256(SECRET), entry({ expiresAtMs: 1, revokedAtMs: 1 }))
+    store.set(sha256(OTHER), entry({ revokedAtMs: 1 }))
+    directory.invalidate('key_1')
+    await settle()
+    expect(directory.lookup(OTHER)).toBeNull()
+  })
+
   it('without a key looks all of them up again', async () => {
     store.set(sha256(OTHER), entry({ keyId: 'key_2' }))
     await directory.lookup(SECRET)
@@ -177,5 +221,112 @@ describe('invalidate()', () => {
     directory.invalidate('key_1')
     await settle()
     expect(directory.lookup(SECRET)).toMatchObject({ keyId: 'key_1' })
+  })
+})
+
+describe('a flood of guesses', () => {
+  const guess = (index: number) => `lgw_proj_guess${String(index).padStart(16, '0')}`
+  let answers: (() => void)[]
+  let slow: OpenDirectory
+  beforeEach(() => {
+    answers = []
+    const silent = { info() {}, warn() {}, error() {} }
+    slow = openDirectory({
+      clock,
+      log: silent,
+      async find(hash) {
+        asked.push(hash)
+        if (store.has(hash)) return store.get(hash)!
+        await new Promise<void>((resolve) => answers.push(resolve))
+        return null
+      },
+    })
+  })
+
+  it('asks the store for 64 at a time and refuses the others at once', async () => {
+    const results = Array.from({ length: 500 }, (_, index) => Promise.resolve(slow.lookup(guess(index))))
+    const refused = await Promise.allSettled(results.slice(64))
+    expect(refused.every((one) => one.status === 'rejected')).toBe(true)
+    expect(asked).toHaveLength(64)
+    for (const answer of answers) answer()
+    expect(await Promise.all(results.slice(0, 64))).toEqual(Array(64).fill(null))
+    const next = slow.lookup(guess(1000))
+    await settle()
+    answers.at(-1)!()
+    expect(await next).toBeNull()
+  })
+
+  it('leaves room for many callers with the same unknown key', async () => {
+    const same = Array.from({ length: 500 }, () => slow.lookup(guess(0)))
+    expect(asked).toHaveLength(1)
+    const others = Array.from({ length: 63 }, (_, index) => slow.lookup(guess(index + 1)))
+    await settle()
+    for (const answer of answers) answer()
+    expect(await Promise.all([...same, ...others])).toEqual(Array(563).fill(null))
+  })
+
+  it('touches no known key: it is answered, and looked up again', async () => {
+    await slow.lookup(SECRET)
+    for (let index = 0; index < 500; index++) Promise.resolve(slow.lookup(guess(index))).catch(() => {})
+    expect(slow.lookup(SECRET)).toMatchObject({ keyId: 'key_1' })
+    store.set(sha256(SECRET), entry({ revokedAtMs: 1 }))
+    slow.invalidate('key_1')
+    await settle()
+    expect(slow.lookup(SECRET)).toBeNull()
+  })
+})
+
+describe('what was used', () => {
+  it('is noted a quarter of a minute later, once for all uses of all secrets of a key', async () => {
+    store.set(sha256(OTHER), entry({ keyId: 'key_2' }))
+    const [startMs, timers] = [clock.now(), clock.timers]
+    for (let calls = 0; calls < 100; calls++) await directory.lookup(SECRET)
+    await directory.lookup(OTHER)
+    expect(clock.timers).toBe(timers + 1)
+    clock.advance(14_999)
+    expect(touched).toEqual([])
+    clock.advance(1)
+    expect(touched).toEqual([{ ids: ['key_1', 'key_2'], atMs: startMs + 15_000 }])
+    clock.advance(120_000)
+    expect(touched).toHaveLength(1)
+    expect(clock.timers).toBe(timers)
+    directory.lookup(OTHER)
+    clock.advance(15_000)
+    expect(touched[1]?.ids).toEqual(['key_2'])
+  })
+
+  it('is not a key that was refused', async () => {
+    store.set(sha256(SECRET), entry({ revokedAtMs: 1 }))
+    await directory.lookup(SECRET)
+    await directory.lookup(OTHER)
+    directory.lookup(SECRET)
+    clock.advance(60_000)
+    expect(touched).toEqual([])
+  })
+
+  it('stays known while the store fails, and is noted when it is back', async () => {
+    await directory.lookup(SECRET)
+    touchFails = true
+    for (let tries = 0; tries < 3; tries++) {
+      clock.advance(15_000)
+      await settle()
+    }
+    expect(touched).toEqual([])
+    touchFails = false
+    clock.advance(15_000)
+    await settle()
+    expect(touched).toMatchObject([{ ids: ['key_1'] }])
+    expect(clock.timers).toBe(0)
+  })
+
+  it('is noted when the directory is closed, and nothing after that', async () => {
+    await directory.lookup(SECRET)
+    await directory.close()
+    expect(touched).toMatchObject([{ ids: ['key_1'] }])
+    expect(clock.timers).toBe(0)
+    directory.lookup(SECRET)
+    expect(clock.timers).toBe(0)
+    touchFails = true
+    await expect(directory.close()).resolves.toBeUndefined()
   })
 })

@@ -33,7 +33,7 @@ describe('a path', () => {
   it.each(PLAIN)('%s %s is found in every spelling', (method, path) => {
     const { endpoint } = router.find(method, path)!
     for (const spell of SPELLINGS) {
-      expect(router.find(method, spell(path)), spell(path)).toEqual({ endpoint, id: '', provider: null })
+      expect(router.find(method, spell(path)), spell(path)).toEqual({ endpoint, id: '', ids: [], provider: null })
     }
   })
 
@@ -42,7 +42,7 @@ describe('a path', () => {
     for (const provider of ['openai', 'anthropic', 'groq', 'azure-openai']) {
       for (const prefix of PREFIXES) {
         const spelled = `/v1/${provider}/${prefix}${path.slice('/v1/'.length)}`
-        expect(router.find(method, spelled), spelled).toEqual({ endpoint, id: '', provider })
+        expect(router.find(method, spelled), spelled).toEqual({ endpoint, id: '', ids: [], provider })
       }
     }
   })
@@ -65,6 +65,31 @@ describe('a path', () => {
     expect(found('GET', '/v1/responses/resp_1/input_items')).toMatchObject({ id: 'resp_1' })
     expect(found('GET', '/v1/responses/resp_1')).toMatchObject({ id: 'resp_1' })
     expect(found('GET', '/v1/models/meta-llama/llama-3%3Afree')).toMatchObject({ id: 'meta-llama/llama-3:free' })
+  })
+
+  it('with several ids gives each, decoded, and none of them takes more than its segment', () => {
+    const found = (method: string, path: string) => router.find(method, path)
+    const items = { ids: ['conv_1', 'msg/2'], id: 'conv_1', provider: null }
+    expect(found('GET', '/v1/conversations/conv_1/items/msg%2F2')).toMatchObject(items)
+    expect(found('DELETE', '/v1/openai/conversations/conv_1/items/msg%2F2/')).toMatchObject({
+      ...items,
+      provider: 'openai',
+    })
+    expect(found('GET', '/v1/conversations/conv_1/items')).toMatchObject({ ids: ['conv_1'] })
+    expect(found('GET', '/v1/conversations/conv_1')).toMatchObject({ ids: ['conv_1'] })
+    const one = found('GET', '/v1/conversations/conv_1/items/items')
+    expect(one).toMatchObject({ ids: ['conv_1', 'items'] })
+    expect(found('GET', '/v1/conversations/a/items/b/c')?.endpoint).not.toBe(one?.endpoint)
+    const [two, three] = [async () => ({}) as never, async () => ({}) as never]
+    const table: RouteTable = [
+      ['GET', '/api/{a}/keys/{b}', two],
+      ['GET', '/api/{a}/keys/{b}/uses.csv/{c}', three],
+    ]
+    const own = createRouter(table, () => false)
+    expect(own.find('GET', '/api/1/keys/2/uses.csv/3')).toMatchObject({ endpoint: three, ids: ['1', '2', '3'] })
+    expect(own.find('GET', '/api/1/keys/2/usesxcsv/3')).toBeNull()
+    expect(own.find('GET', '/api/1/keys/')).toBeNull()
+    expect(own.find('GET', '/api/1/keys/%')).toMatchObject({ endpoint: two, ids: ['1', '%'] })
   })
 
   it('without an id, of another method or of nobody leads nowhere', () => {

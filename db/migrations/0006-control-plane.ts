@@ -7,6 +7,14 @@ const ORGANIZATION = `organization_id ${ID} not null references organizations (i
 const SHA256 = `${ID} not null unique check (secret_sha256 ~ '^[0-9a-f]{64}$')`
 
 const STATEMENTS = [
+  // What an organization or a project owns goes with it.
+  `alter table projects drop constraint projects_organization_id_fkey,
+    add constraint projects_organization_id_fkey
+      foreign key (organization_id) references organizations (id) on delete cascade`,
+  `alter table api_keys drop constraint api_keys_organization_id_fkey, drop constraint api_keys_project_id_fkey,
+    add constraint api_keys_organization_id_fkey
+      foreign key (organization_id) references organizations (id) on delete cascade,
+    add constraint api_keys_project_id_fkey foreign key (project_id) references projects (id) on delete cascade`,
   `create table members (
     ${ORGANIZATION},
     user_id ${ID} not null references users (id) on delete cascade,
@@ -52,6 +60,8 @@ const STATEMENTS = [
     expires_at timestamptz not null
   )`,
   'create index retired_secrets_by_key on retired_secrets (key_id)',
+  // For the end of a project, which takes its responses along.
+  'create index responses_by_project on responses (project_id)',
   // Of a project, or with neither project nor organization: the platform's own.
   `create table provider_credentials (
     id ${ID} primary key,

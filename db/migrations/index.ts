@@ -3,7 +3,9 @@ import * as first from './0001-first.ts'
 import * as responses from './0002-responses.ts'
 import * as providerObjects from './0003-provider-objects.ts'
 import * as people from './0004-people.ts'
+import * as conversations from './0005-conversations.ts'
 import * as controlPlane from './0006-control-plane.ts'
+import * as usage from './0007-usage.ts'
 
 /** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
 export interface Migration {
@@ -14,4 +16,12 @@ export interface Migration {
 }
 
 /** In the order in which they run. New ones are added at the end. */
-export const MIGRATIONS: readonly Migration[] = [first, responses, providerObjects, people, controlPlane]
+export const MIGRATIONS: readonly Migration[] = [
+  first,
+  responses,
+  providerObjects,
+  people,
+  conversations,
+  controlPlane,
+  usage,
+]

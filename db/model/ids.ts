@@ -1,5 +1,5 @@
 /** Prefixes say what an id is; 26 Crockford base-32 characters follow: 48 bits of time, then 80 random bits. */
-export type IdPrefix = 'org' | 'prj' | 'key' | 'req' | 'usr' | 'inv' | 'tok' | 'crd' | 'aud'
+export type IdPrefix = 'org' | 'prj' | 'key' | 'req' | 'usr' | 'inv' | 'tok' | 'crd' | 'aud' | 'conv'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const RANDOM_CHARS = 16
@@ -28,6 +28,11 @@ export function makeId(prefix: IdPrefix, epochMs: number, random: Uint8Array): s
   let id = `${prefix}_${timePart}`
   for (let i = 0; i < RANDOM_CHARS; i++) id += ALPHABET[random[i]! & 31]
   return id
+}
+
+/** The least id of its kind that can be made at that time: ids made before it sort before it. */
+export function firstIdAt(prefix: IdPrefix, epochMs: number): string {
+  return `${prefix}_${encodeTime(Math.max(0, Math.floor(epochMs)))}`
 }
 
 export type KeyKind = 'project' | 'test'

@@ -1,3 +1,5 @@
+import type { ConversationPlace } from './conversations.ts'
+
 /** `queued` and `in_progress` only of those that run in the background: all others are kept when they have ended. */
 export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled'
 
@@ -8,8 +10,8 @@ export interface KeptResponse {
   readonly projectId: string
   readonly organizationId: string
   readonly keyId: string
-  /** The conversation that it belongs to, null: none. */
-  readonly conversation: string | null
+  /** The conversation that it goes on from, null: none. */
+  readonly conversation: ConversationPlace | null
   /** The response that it goes on from, null: none. */
   readonly previousId: string | null
   readonly model: string
@@ -30,6 +32,8 @@ export interface KeptResponse {
 export interface KeptTurn {
   readonly id: string
   readonly inputJson: string
+  /** What the input's items are known by, where they are known by other ids than they say: those of a conversation. */
+  readonly inputIds?: readonly string[]
   readonly answerJson: string
 }
 

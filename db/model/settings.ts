@@ -2,20 +2,51 @@ import { z } from 'zod'
 
 const id = z.string().min(1).max(200)
 
+/** Endpoints that call a model or a provider, by the names that the log has for them. */
+export const ENDPOINTS = [
+  'chat.completions',
+  'completions',
+  'embeddings',
+  'responses',
+  'responses.compact',
+  'responses.input_tokens',
+  'messages',
+  'messages.count_tokens',
+  'generate_content',
+  'images.generations',
+  'images.edits',
+  'images.variations',
+  'audio.speech',
+  'audio.transcriptions',
+  'audio.translations',
+  'moderations',
+  'rerank',
+  'files.create',
+  'files.list',
+  'files.retrieve',
+  'files.content',
+  'files.delete',
+  'batches.create',
+  'batches.list',
+  'batches.retrieve',
+  'batches.cancel',
+] as const
+
 /** `auto`: by the model. `preferred`: this provider where it has the model. `failover`: this provider, or an error. */
 export const routingSchema = z.discriminatedUnion('mode', [
   z.strictObject({ mode: z.literal('auto') }),
   z.strictObject({ mode: z.enum(['preferred', 'failover']), provider: id }),
 ])
+export type Routing = z.infer<typeof routingSchema>
 
 /** Null: no limit of its own; the tightest of key, project and plan holds. */
 export const ownLimitsSchema = z.strictObject({ requestsPerMinute: z.int().positive().nullable() })
 
 /** What a key may, beside what its project may. */
 export const keySettingsSchema = z.strictObject({
-  /** Ids as a request names them, `provider/*` or `provider/model`; null: all. */
+  /** Ids as lists show them, `provider/*` or `provider/model`; null: all. */
   allowedModels: z.array(id).min(1).max(500).nullable(),
-  /** Names of endpoints as in the log, such as `chat.completions`; null: all. */
+  /** Some of ENDPOINTS; null: all. */
   allowedEndpoints: z.array(id).min(1).max(100).nullable(),
   routing: routingSchema,
   limits: ownLimitsSchema,

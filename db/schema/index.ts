@@ -1,6 +1,7 @@
 import type { ApiKeysTable, RetiredSecretsTable } from './api-keys.ts'
 import type { AuditLogTable } from './audit-log.ts'
 import type { CallsTable } from './calls.ts'
+import type { ConversationItemsTable, ConversationsTable } from './conversations.ts'
 import type { AccessTokensTable, InvitationsTable, MembersTable } from './members.ts'
 import type { OrganizationsTable, ProjectsTable } from './organizations.ts'
 import type { AccountsTable, SessionsTable, TwoFactorsTable, UsersTable, VerificationsTable } from './people.ts'
@@ -23,6 +24,8 @@ export interface Schema {
   calls: CallsTable
   usage_hourly: UsageHourlyTable
   responses: ResponsesTable
+  conversations: ConversationsTable
+  conversation_items: ConversationItemsTable
   settings: SettingsTable
   provider_objects: ProviderObjectsTable
   users: UsersTable

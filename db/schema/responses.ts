@@ -7,6 +7,8 @@ export interface ResponsesTable {
   organization_id: string
   key_id: string
   conversation: string | null
+  /** The position in the conversation up to which it has read, exclusive; null: it belongs to none. */
+  conversation_up_to: number | null
   previous_id: string | null
   model: string
   status: ResponseStatus

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Schema } from '../schema/index.ts'
-import { addKey, type NewKey, notifyKeys } from './keys.ts'
+import { addKey, keyIdOf, type NewKey, notifyKeys } from './keys.ts'
 import { settingStore } from './settings.ts'
 
 export interface Defaults {
@@ -9,8 +9,8 @@ export interface Defaults {
   readonly organizationName: string
   readonly projectId: string
   readonly projectName: string
-  /** Id of the plan that the default organization is to have. */
-  readonly plan: string
+  /** Id of the plan that the default organization is to have; null: the one it has, `free` when it is made now. */
+  readonly plan: string | null
   /** A key to make together with the project, if the project is made now. */
   readonly firstKey?: Omit<NewKey, 'projectId' | 'nowMs'>
   readonly nowMs: number
@@ -25,11 +25,11 @@ export interface Ensured {
 
 export interface BootstrapStore {
   /**
-   * Sees to it that there are a default organization with this plan and a default project. Of any number of instances
+   * Sees to it that there are a default organization, with this plan, and a default project. Of any number of instances
    * that start at once, one makes them, and never a part of them.
    */
   ensureDefaults(defaults: Defaults): Promise<Ensured>
-  /** Sees to it that this secret has a key. @returns the id of the one it has, and whether it was made by this call */
+  /** Sees to it that this secret has a key, or had one and was rotated out. @returns the id of the one it has, and whether it was made by this call */
   ensureKey(key: NewKey): Promise<{ readonly keyId: string; readonly created: boolean }>
 }
 
@@ -45,6 +45,7 @@ export function bootstrapStore(db: Kysely<Schema>): BootstrapStore {
         const organizationId = await settings.get('default_organization')
         const projectId = await settings.get('default_project')
         if (organizationId === null || projectId === null) return makeDefaults(trx, defaults)
+        if (defaults.plan === null) return { organizationId, projectId, created: false }
         const changed = await trx
           .updateTable('organizations')
           .set({ plan: defaults.plan })
@@ -61,12 +62,7 @@ export function bootstrapStore(db: Kysely<Schema>): BootstrapStore {
       return db.transaction().execute(async (trx) => {
         const created = await addKey(trx, key)
         if (created) return { keyId: key.id, created }
-        const { id } = await trx
-          .selectFrom('api_keys')
-          .select('id')
-          .where('secret_sha256', '=', key.secretSha256)
-          .executeTakeFirstOrThrow()
-        return { keyId: id, created }
+        return { keyId: (await keyIdOf(trx, key.secretSha256))!, created }
       })
     },
   }
@@ -77,7 +73,7 @@ async function makeDefaults(trx: Kysely<Schema>, defaults: Defaults): Promise<En
   const created_at = new Date(nowMs)
   await trx
     .insertInto('organizations')
-    .values({ id: organizationId, name: defaults.organizationName, plan: defaults.plan, created_at })
+    .values({ id: organizationId, name: defaults.organizationName, plan: defaults.plan ?? 'free', created_at })
     .execute()
   await trx
     .insertInto('projects')

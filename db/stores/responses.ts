@@ -2,12 +2,8 @@ import { type Kysely, type Selectable, sql } from 'kysely'
 import type { KeptResponse, KeptTurn, ResponseStatus } from '../model/responses.ts'
 import type { Schema } from '../schema/index.ts'
 import type { ResponsesTable } from '../schema/responses.ts'
-
-/** Keeps texts unreadable at rest; see db/vault.ts. */
-export interface Sealing {
-  seal(text: string, context: string): string
-  open(envelope: string, context: string): string
-}
+import { itemsBefore } from './conversations.ts'
+import type { Sealing } from './sealing.ts'
 
 /** What changes when a response that runs in the background ends. */
 export interface EndOfResponse {
@@ -30,7 +26,8 @@ export interface ResponseStore {
   find(projectId: string, id: string, nowMs: number): Promise<KeptResponse | null>
   /**
    * The turns that lead to a response, itself last; null when it is unknown. Where one before it is gone, the chain
-   * begins with the first that is still there and `whole` is false.
+   * begins with the first that is still there and `whole` is false. Where the first goes on from a conversation, one turn
+   * with what it read there, as far as that is kept, stands before it; `whole` is false when the conversation is gone.
    */
   chain(projectId: string, id: string, nowMs: number): Promise<Chain | null>
   /** The youngest response that has an item of that id. */
@@ -78,7 +75,8 @@ export function responseStore(db: Kysely<Schema>, vault: Sealing): ResponseStore
           project_id: projectId,
           organization_id: response.organizationId,
           key_id: response.keyId,
-          conversation: response.conversation,
+          conversation: response.conversation?.id ?? null,
+          conversation_up_to: response.conversation?.upTo ?? null,
           previous_id: response.previousId,
           model: storable(response.model),
           status: response.status,
@@ -129,10 +127,24 @@ export function responseStore(db: Kysely<Schema>, vault: Sealing): ResponseStore
           select r.*, c.depth + 1 from responses r join chain c on r.id = c.previous_id
           where r.project_id = ${projectId} and r.expires_at > ${new Date(nowMs)}
         )
-        select id, project_id, previous_id, status, input, answer from chain order by depth desc`.execute(db)
-      const last = rows[rows.length - 1]
-      if (last === undefined) return null
-      return { turns: rows.map(turn), whole: rows[0]!.previous_id === null, status: last.status }
+        select id, project_id, previous_id, conversation, conversation_up_to, status, input, answer from chain order by depth desc`.execute(
+        db,
+      )
+      const [first, last] = [rows[0], rows[rows.length - 1]]
+      if (first === undefined || last === undefined) return null
+      const turns = rows.map(turn)
+      const place = placeOf(first)
+      if (first.previous_id !== null || place === null) {
+        return { turns, whole: first.previous_id === null, status: last.status }
+      }
+      const items = await itemsBefore(db, vault, { projectId, place })
+      const read = {
+        id: place.id,
+        inputIds: (items ?? []).map((item) => item.id),
+        inputJson: `[${(items ?? []).map((item) => item.itemJson).join()}]`,
+        answerJson: '{}',
+      }
+      return { turns: [read, ...turns], whole: items !== null, status: last.status }
     },
 
     async findItem(projectId, itemId, nowMs) {
@@ -199,7 +211,7 @@ function restOf(row: Row): Omit<KeptResponse, keyof KeptTurn> {
     projectId: row.project_id,
     organizationId: row.organization_id,
     keyId: row.key_id,
-    conversation: row.conversation,
+    conversation: placeOf(row),
     previousId: row.previous_id,
     model: row.model,
     status: row.status,
@@ -210,8 +222,12 @@ function restOf(row: Row): Omit<KeptResponse, keyof KeptTurn> {
   }
 }
 
+function placeOf({ conversation, conversation_up_to }: Row): KeptResponse['conversation'] {
+  return conversation === null ? null : { id: conversation, upTo: conversation_up_to ?? 0 }
+}
+
 /** An envelope can't be opened as another response's, nor as another project's. */
-function contextOf(projectId: string, id: string, part: 'input' | 'answer'): string {
+export function contextOf(projectId: string, id: string, part: 'input' | 'answer'): string {
   return `response:${projectId}:${id}:${part}`
 }
 

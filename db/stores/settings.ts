@@ -2,7 +2,11 @@ import type { Kysely } from 'kysely'
 import type { Schema } from '../schema/index.ts'
 
 /** Names in use. */
-export type SettingName = 'default_organization' | 'default_project'
+export type SettingName =
+  | 'default_organization'
+  | 'default_project'
+  /** SHA-256 hashes of the set-up links' secrets, separated by commas; gone when there is an admin. */
+  | 'setup_secrets'
 
 export interface SettingStore {
   /** Null when it was never set. */

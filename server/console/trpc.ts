@@ -5,10 +5,12 @@ import { makeId } from '../../db/model/ids.ts'
 import type { Control, Deps, Person, Principal } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { type Rule, ruleOf, type TokenScope, type Who } from './access.ts'
+import { faultShape } from './faults.ts'
 
 /** Who calls a procedure, as the request's cookie or key says. */
 export type Caller =
-  | { readonly kind: 'nobody' }
+  /** `refused`: what the request says of its caller is not, or no longer, true. */
+  | { readonly kind: 'nobody'; readonly refused?: 'token' | 'key' }
   | { readonly kind: 'user'; readonly person: Person; readonly sessionId: string }
   | {
       readonly kind: 'token'
@@ -36,15 +38,19 @@ export interface Context {
   readonly isLocal: boolean
 }
 
-const t = initTRPC.context<Context>().meta<OpenApiMeta>().create({ isDev: false })
+const t = initTRPC
+  .context<Context>()
+  .meta<OpenApiMeta>()
+  .create({
+    isDev: false,
+    errorFormatter: ({ error, path, ctx }) => faultShape(error, path, ctx?.requestId),
+  })
 
 export const { router, createCallerFactory } = t
 
 /** The first room of every procedure: holds its caller against the table. @throws GatewayError 401, 403, 404 */
 const guarded = t.procedure.use(async ({ ctx, path, next }) => {
-  const rule = ruleOf(path)
-  if (rule === null) throw forbidden('Nobody may call this')
-  admit(ctx, rule)
+  admit(ctx, path)
   return next()
 })
 
@@ -62,16 +68,7 @@ export const personal = guarded.use(({ ctx, path, next }) => {
 })
 
 /** For members of one organization: `scope` is what its stores ask for, `change` what those that change it ask for. */
-export const scoped = guarded.use(({ ctx, path, next }) => {
-  expect(path, ['viewer', 'member', 'admin', 'owner'])
-  const { caller, membership } = ctx
-  const organizationId = caller.kind === 'key' ? caller.principal.organizationId : membership!.organizationId
-  const scope: Scope = scopeOf(organizationId)
-  const change: ScopedChange = { ...changeOf(ctx, path), ...scope }
-  /** A key sees its own project only; null: all of the organization's. */
-  const onlyProjectId = caller.kind === 'key' ? caller.principal.projectId : null
-  return next({ ctx: { scope, change, role: membership?.role ?? null, onlyProjectId } })
-})
+export const scoped = guarded.use(({ ctx, path, next }) => next({ ctx: within(ctx, path) }))
 
 /** For who runs this installation. */
 export const operating = guarded.use(({ ctx, path, next }) => {
@@ -79,10 +76,42 @@ export const operating = guarded.use(({ ctx, path, next }) => {
   return next({ ctx: { person: personOf(ctx), change: changeOf(ctx, path) } })
 })
 
-function admit(ctx: Context, rule: Rule): void {
+/** What a procedure knows of the one organization that it works on. */
+export interface Within {
+  readonly scope: Scope
+  readonly change: ScopedChange
+  /** Null: an API key calls. */
+  readonly role: Role | null
+  /** A key sees its own project only; null: all of the organization's. */
+  readonly onlyProjectId: string | null
+}
+
+function within(ctx: Context, path: string): Within {
+  expect(path, ['viewer', 'member', 'admin', 'owner'])
+  const { caller, membership } = ctx
+  const organizationId = caller.kind === 'key' ? caller.principal.organizationId : membership!.organizationId
+  const scope: Scope = scopeOf(organizationId)
+  const change: ScopedChange = { ...changeOf(ctx, path), ...scope }
+  const onlyProjectId = caller.kind === 'key' ? caller.principal.projectId : null
+  return { scope, change, role: membership?.role ?? null, onlyProjectId }
+}
+
+/** What `scoped` gives a procedure, for answers that are none: streamed exports. @throws GatewayError 401, 403 */
+export function enter(ctx: Context, path: string): Context & Within {
+  admit(ctx, path)
+  return { ...ctx, ...within(ctx, path) }
+}
+
+function admit(ctx: Context, path: string): void {
+  const rule = ruleOf(path)
+  if (rule === null) throw forbidden('Nobody may call this')
+  hold(ctx, rule)
+}
+
+function hold(ctx: Context, rule: Rule): void {
   const { caller } = ctx
   if (rule.who === 'anyone') return
-  if (caller.kind === 'nobody') throw new GatewayError('invalid_api_key', 'Sign in, or send a personal access token')
+  if (caller.kind === 'nobody') throw new GatewayError('invalid_api_key', strangerHint(caller.refused))
   if (caller.kind === 'key') {
     if (rule.keys !== true) throw forbidden('API keys can not do this: sign in, or use a personal access token')
     return
@@ -97,6 +126,11 @@ function admit(ctx: Context, rule: Rule): void {
   if (!isAtLeast(ctx.membership.role, rule.who)) throw forbidden(`This needs the role ${rule.who}`)
 }
 
+function strangerHint(refused: 'token' | 'key' | undefined): string {
+  if (refused === 'token') return 'This personal access token is unknown, expired or revoked'
+  return refused === 'key' ? 'This API key is unknown, expired or revoked' : 'Sign in, or send a personal access token'
+}
+
 function requireScope(has: readonly string[], needed: TokenScope | null): void {
   if (needed === null) throw forbidden('Tokens can not do this: sign in')
   const noun = needed.slice(0, needed.indexOf(':'))
@@ -109,7 +143,7 @@ function expect(path: string, kinds: readonly Who[]): void {
   if (rule === null || !kinds.includes(rule.who)) throw new Error(`The row of ${path} fits another kind of procedure`)
 }
 
-function personOf({ caller }: Context): Person {
+export function personOf({ caller }: Context): Person {
   if (caller.kind === 'user' || caller.kind === 'token') return caller.person
   throw forbidden('This is for people: sign in')
 }

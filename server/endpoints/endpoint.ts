@@ -6,8 +6,10 @@ export type Endpoint = (incoming: Incoming, deps: Deps, place: Place) => Promise
 
 /** What a request's path says. */
 export interface Place {
-  /** What the route's `{id}` took, decoded; empty where it has none. */
+  /** What the route's first `{…}` took, decoded; empty where it has none. */
   readonly id: string
+  /** What all of them took, in order. */
+  readonly ids: readonly string[]
   /** The provider that it pins the call to; null: none. */
   readonly provider: string | null
 }

@@ -15,7 +15,10 @@ export const files = listObjects({ ...FILES, name: 'files.list', method: 'GET' }
 export const file = useObject(byId('files.retrieve', 'GET'), FILE)
 
 /** `GET /v1/files/{id}/content` */
-export const fileContent = contentOfObject({ ...byId('files.content', 'GET'), tail: (id) => `/${id}/content` }, FILE)
+export const fileContent = contentOfObject(
+  { ...byId('files.content', 'GET'), givesBytes: true, tail: (id) => `/${id}/content` },
+  FILE,
+)
 
 /** `DELETE /v1/files/{id}` */
 export const deleteFile = deleteObject(byId('files.delete', 'DELETE'), FILE)

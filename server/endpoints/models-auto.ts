@@ -1,3 +1,4 @@
+import { accountFor } from '../accounts.ts'
 import { autoModels, isTask, TASKS } from '../catalog/catalog.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
@@ -9,12 +10,12 @@ const MOST_ALTERNATIVES = 4
 
 /** `GET /v1/models/auto[?task=]`: the model that `auto` or `auto:task` leads to now, and what comes after it. */
 export async function modelsAuto(incoming: Incoming, deps: Deps): Promise<Reply> {
-  await principalOf(incoming, deps)
+  const principal = await principalOf(incoming, deps)
   const task = new URLSearchParams(incoming.query).get('task') ?? 'general'
   if (!isTask(task)) {
     throw new GatewayError('invalid_request', `"task" must be one of ${TASKS.join(', ')}`, { param: 'task' })
   }
-  const picks = autoModels(task, (provider) => deps.credentials.of(provider) !== null)
+  const picks = autoModels(task, (provider) => accountFor(principal, provider, deps) !== null)
   const [primary, ...alternatives] = picks
     .slice(0, 1 + MOST_ALTERNATIVES)
     .map(({ id, name, provider, reason, configured }) => ({ id, name, provider, reason, configured }))

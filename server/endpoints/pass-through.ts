@@ -17,6 +17,8 @@ export interface Through {
   readonly model: string | null
   /** What follows the wire's path at the provider, made of the path's `{id}`. Default: nothing. */
   readonly tail?: (id: string) => string
+  /** Its answers may be bytes of any kind and length, which go out as they come. */
+  readonly givesBytes?: true
 }
 
 export const HOME = 'openai'
@@ -31,10 +33,11 @@ export function passOn(
   incoming: Incoming,
   { deps, place }: { readonly deps: Deps; readonly place: Place },
 ): Promise<Reply> {
-  const { name, wire, method = 'POST', home = HOME, model, tail } = through
+  const { name, wire, method = 'POST', home = HOME, model, tail, givesBytes = false } = through
   const pass = {
     method,
     home,
+    givesBytes,
     tail: tail?.(place.id) ?? '',
     // Anew, so that nothing but well-formed pairs goes along.
     query: method === 'GET' ? new URLSearchParams(incoming.query).toString() : '',

@@ -109,11 +109,13 @@ function limitOf(asked: URLSearchParams, { page }: Kind): number {
   throw new GatewayError('invalid_request', `"limit" must be a whole number from 1 to ${page.most}`, { param: 'limit' })
 }
 
-/** The provider as the line will choose it: what has no model goes where path or header say, or home. */
+/** The provider as the line will choose it: what has no model goes where path, header or the key say, or home. */
 async function ownerOf(incoming: Incoming, { deps, place }: Context): Promise<ObjectOwner> {
   const principal: Principal = await principalOf(incoming, deps)
   const named = incoming.header('x-watchllm-route') ?? incoming.header('x-waddleai-route')
-  return { projectId: principal.projectId, provider: place.provider ?? named ?? HOME }
+  const prefers = principal.rules?.prefers
+  const home = prefers?.only === true ? prefers.provider : HOME
+  return { projectId: principal.projectId, provider: place.provider ?? named ?? home }
 }
 
 async function ownedBy(incoming: Incoming, { noun }: Kind, context: Context): Promise<ObjectOwner> {

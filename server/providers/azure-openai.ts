@@ -32,6 +32,7 @@ export const azureOpenai: Provider = {
   wires: v1,
   dated: { variable: 'AZURE_OPENAI_API_VERSION', wires: dated },
   followsOpenai: true,
+  probe: '/openai/v1/models',
   auth: (key) => ['api-key', key],
   quirks: { maxEmbeddingInputs: { most: 2048, why: 'The input array must have 2048 entries or fewer' } },
 }

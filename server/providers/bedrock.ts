@@ -19,6 +19,8 @@ export const bedrock: Provider = {
     'openai-responses': '/openai/v1/responses',
     'openai-chat': '/openai/v1/chat/completions',
   },
+  // Its runtime lists nothing.
+  probe: null,
   auth: (key) => (awsCredentials(key) === null ? bearer(key) : []),
   sign(request, key, nowMs) {
     const credentials = awsCredentials(key)

@@ -13,6 +13,7 @@ export const cohere: Provider = {
     'openai-embeddings': '/compatibility/v1/embeddings',
     rerank: '/v2/rerank',
   },
+  probe: '/v1/models',
   auth: bearer,
   quirks: {
     noStreamOptions: 'The Compatibility API rejects the field stream_options',

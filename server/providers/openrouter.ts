@@ -14,6 +14,8 @@ export const openrouter: Provider = {
     'openai-completions': '/completions',
     'openai-embeddings': '/embeddings',
   },
+  // Its list of models is open to anybody.
+  probe: '/key',
   auth: bearer,
   // By which it shows whose application calls.
   forwards: ['http-referer', 'x-title'],

@@ -9,6 +9,8 @@ export const perplexity: Provider = {
   keyVariable: 'PERPLEXITY_API_KEY',
   baseUrlVariable: 'PERPLEXITY_BASE_URL',
   wires: { 'openai-chat': '/chat/completions' },
+  // Its reference has nothing that asks for a key and is free.
+  probe: null,
   auth: bearer,
   quirks: { noStreamOptions: 'Not a parameter of its API: each chunk carries the usage so far, unasked' },
 }

@@ -22,6 +22,8 @@ export interface Provider {
   readonly followsOpenai?: boolean
   /** For an API in dated versions: when the operator sets `variable`, it fills `{version}` of these paths instead. */
   readonly dated?: { readonly variable: string; readonly wires: WirePaths }
+  /** What a GET under the base URL gets with a good key only; null: nothing is known. Absent: `/models`. */
+  readonly probe?: string | null
   /** Request headers that carry the key: name, value, …; names in lower case. */
   auth(key: string): string[]
   /** Request headers that are the same for every call: name, value, … */

@@ -4,9 +4,14 @@ import type { Deps, Principal } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http.ts'
 
-/** Key -> principal. @throws GatewayError `invalid_api_key` */
+/** Key -> principal. @throws GatewayError `invalid_api_key`, `insufficient_permissions` */
 export async function authenticate(call: Received, deps: Deps): Promise<Known> {
-  return grow(call, { principal: await principalOf(call.incoming, deps) })
+  const known = grow(call, { principal: await principalOf(call.incoming, deps) })
+  const { name } = known.service
+  if (known.principal.rules?.endpoints?.has(name) === false) {
+    throw new GatewayError('insufficient_permissions', `This key may not use ${name}`, { details: { endpoint: name } })
+  }
+  return known
 }
 
 /** Who holds the key of a request; answers without the database for keys known before. */

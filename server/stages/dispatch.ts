@@ -1,6 +1,14 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, inflate, unzip } from 'node:zlib'
-import { type Answered, grow, type Prepared, type StreamReader, type StreamSource, type Timing } from '../call.ts'
+import {
+  type Answered,
+  grow,
+  type Prepared,
+  type RawAnswer,
+  type StreamReader,
+  type StreamSource,
+  type Timing,
+} from '../call.ts'
 import type { Deps, Timer } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { brokenConnection, CallerGone, nonsense, refusalOf, tooLate } from '../failure.ts'
@@ -32,6 +40,7 @@ interface Settle {
 /** One exchange with one provider. Its phases: head, then either a body collected whole or a stream handed over. */
 class Attempt implements UpstreamHandler, StreamSource {
   readonly kind = 'stream'
+  raw: RawAnswer | null = null
   readonly #call: Prepared
   readonly #deps: Deps
   readonly #settle: Settle
@@ -84,8 +93,15 @@ class Attempt implements UpstreamHandler, StreamSource {
     const type = header('content-type')
     const streams = type?.includes('text/event-stream') ?? false
     this.#phase = streams ? 'first' : 'body'
-    if (this.#call.target.wire.pass !== undefined) {
-      this.#contentType = type ?? 'application/octet-stream'
+    const { pass } = this.#call.target.wire
+    if (pass !== undefined) {
+      const contentType = type ?? 'application/octet-stream'
+      this.#contentType = contentType
+      const tap = streams || this.#encoding !== null ? null : pass.tapBytes(contentType)
+      if (tap !== null) {
+        this.#phase = 'first'
+        this.raw = { contentType, length: lengthOf(header('content-length')), tap }
+      }
       if (!streams || this.#encoding === null) return
     }
     if (streams === this.#call.ask.stream && (!streams || this.#encoding === null)) return
@@ -113,6 +129,7 @@ class Attempt implements UpstreamHandler, StreamSource {
   onEnd(): void {
     this.#stop()
     if (this.#phase === 'stream') this.#tell((reader) => reader.onEnd())
+    else if (this.#phase === 'first' && this.raw !== null) this.#complete()
     else if (this.#phase === 'body' && this.#status < 300) this.#complete()
     else if (this.#phase === 'body') this.#refuse()
     else this.#fail(nonsense(this.#provider, 'The stream ended before its first byte'))
@@ -225,6 +242,11 @@ class Attempt implements UpstreamHandler, StreamSource {
     this.#timer?.cancel()
     this.#timer = null
   }
+}
+
+/** What is no whole number was refused with the head. */
+function lengthOf(header: string | null): number | null {
+  return header === null || !/^\d{1,15}$/.test(header) ? null : Number(header)
 }
 
 const unpack = promisify(unzip)

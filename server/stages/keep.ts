@@ -4,6 +4,7 @@ import type { Deps, Timer } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Sink, StreamBody } from '../http.ts'
 import { asBuffer, fromLatin1, fromText, latin1, toByteText } from '../wire/bytes.ts'
+import { itemsOfTurn } from '../wire/openai-responses/conversation.ts'
 import { type KeptFace, KeptStream, withFace } from '../wire/openai-responses/kept-answer.ts'
 import { type BackgroundState, backgroundText } from '../wire/openai-responses/kept-background.ts'
 import { idsOf, inputOf, saidIn } from '../wire/openai-responses/kept-items.ts'
@@ -74,20 +75,45 @@ class KeepingSink implements Sink {
 /** @returns what the answer may say of itself. Never rejects */
 async function keep(call: Keeps, answer: Uint8Array, deps: Deps): Promise<KeptFace> {
   const { keeping } = call
-  const face = faceOf(keeping)
-  const answerJson = asBuffer(answer).toString()
-  const turn: KeptTurn = { id: keeping.id, inputJson: keeping.inputJson, answerJson }
-  const stored = keeping.store && (await store(call, turn, deps))
+  const said: KeptTurn = { id: keeping.id, inputJson: keeping.inputJson, answerJson: asBuffer(answer).toString() }
   // From a failed one nobody goes on: what it went on from may be to blame.
-  if (statusOf((JSON.parse(answerJson) as { readonly status?: unknown }).status) !== 'failed')
-    remember(call, turn, stored)
+  const { status } = JSON.parse(said.answerJson) as { readonly status?: unknown }
+  const isGood = statusOf(status) !== 'failed' && statusOf(status) !== 'cancelled'
+  // First, so that whoever reads the stored response finds its items in the conversation.
+  const isIn = keeping.conversation === null || !isGood || (await join(call, said, deps))
+  const face = isIn ? faceOf(keeping) : { ...faceOf(keeping), conversation: null }
+  const turn = isIn ? said : { ...said, answerJson: asBuffer(withFace(answer, face)).toString() }
+  const stored = keeping.store && (await store(call, turn, deps))
+  if (statusOf(status) !== 'failed') remember(call, turn, stored)
   return keeping.store && !stored ? { ...face, store: false } : face
+}
+
+/** Adds what was said to the conversation. @returns false when it is not in it, and will not be */
+async function join(call: Keeps, turn: KeptTurn, deps: Deps): Promise<boolean> {
+  const { keeping, principal, id } = call
+  const { projectId } = principal
+  const conversationId = keeping.conversation!.id
+  const items = itemsOfTurn(turn)
+  const add = () =>
+    deps.conversations.append({ projectId, conversationId, addedBy: keeping.id, items, nowMs: deps.clock.now() })
+  const adding = keeping.background ? again(add, deps) : add()
+  try {
+    return (await (keeping.background ? adding : inTime(adding, deps))) !== null
+  } catch (cause) {
+    deps.log.warn('A turn could not be added to its conversation', { request: id, cause })
+    if (!keeping.background) {
+      adding.then(() => deps.conversations.removeTurn(projectId, conversationId, keeping.id)).catch(() => {})
+    }
+    return false
+  }
 }
 
 async function store(call: Background, turn: KeptTurn, deps: Deps): Promise<boolean> {
   const { keeping, principal } = call
   const kept = keptOf(call, turn, deps)
-  const saved = keeping.background ? finish(kept, deps) : deps.responses.save(kept)
+  const saved: Promise<unknown> = keeping.background
+    ? again(() => deps.responses.finish(kept), deps)
+    : deps.responses.save(kept)
   try {
     await (keeping.background ? saved : inTime(saved, deps))
   } catch (cause) {
@@ -101,11 +127,10 @@ async function store(call: Background, turn: KeptTurn, deps: Deps): Promise<bool
 }
 
 /** Nobody waits for it, and its answer is nowhere else: tried again for as long as the database may be away. */
-async function finish(kept: KeptResponse, deps: Deps): Promise<void> {
+async function again<T>(write: () => Promise<T>, deps: Deps): Promise<T> {
   for (let afterMs = FIRST_RETRY_MS; ; afterMs *= 2) {
     try {
-      await inTime(deps.responses.finish(kept), deps)
-      return
+      return await inTime(write(), deps)
     } catch (cause) {
       if (afterMs > LAST_RETRY_MS) throw cause
       await new Promise<void>((resolve) => deps.clock.timer(afterMs, resolve))
@@ -113,19 +138,21 @@ async function finish(kept: KeptResponse, deps: Deps): Promise<void> {
   }
 }
 
-async function inTime(saved: Promise<unknown>, deps: Deps): Promise<void> {
+async function inTime<T>(saved: Promise<T>, deps: Deps): Promise<T> {
   let timer: Timer | undefined
   const late = new Promise<never>((_, reject) => {
     timer = deps.clock.timer(SAVE_MS, () => reject(new Error(`Not stored within ${SAVE_MS} ms`)))
   })
   try {
-    await Promise.race([saved, late])
+    return await Promise.race([saved, late])
   } finally {
     timer?.cancel()
   }
 }
 
 function prolong({ id, keeping, principal }: Background, deps: Deps): void {
+  // Conversations don't expire.
+  if (keeping.conversation !== null) return
   const ids = keeping.before.slice(0, keeping.storedBefore).map((turn) => turn.id)
   if (ids.length === 0) return
   deps.responses
@@ -207,7 +234,7 @@ function keptOf(call: Background, turn: KeptTurn, deps: Deps): KeptResponse {
     projectId: principal.projectId,
     organizationId: principal.organizationId,
     keyId: principal.keyId,
-    conversation: null,
+    conversation: keeping.conversation,
     previousId: isChained ? keeping.previousId : null,
     model: target.model,
     status: statusOf(answer.status),
@@ -227,6 +254,12 @@ function statusOf(said: unknown): ResponseStatus {
   return STATUSES.has(said) ? (said as ResponseStatus) : 'completed'
 }
 
-function faceOf({ id, previousId, store, background }: Keeping): KeptFace {
-  return { id, previousId, store, background }
+function faceOf({ id, previousId, conversation, store, background }: Keeping): KeptFace {
+  return {
+    id,
+    previousId,
+    ...(conversation === null ? {} : { conversation: { id: conversation.id } }),
+    store,
+    background,
+  }
 }

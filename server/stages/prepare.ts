@@ -63,10 +63,15 @@ function toRequest({ target, incoming, service }: Routed, body: Uint8Array, nowM
   const { pass } = target.wire
   const request: UpstreamRequest =
     pass === undefined
-      ? { origin: account.origin, path: target.path, method: 'POST', headers, body }
-      : passed({ origin: account.origin, path: target.path, method: 'POST', headers, body }, pass)
+      ? toAccount(account, { path: target.path, method: 'POST', headers, body })
+      : passed(toAccount(account, { path: target.path, method: 'POST', headers, body }), pass)
   if (provider.sign === undefined || account.apiKey === null) return request
   return { ...request, headers: [...headers, ...provider.sign(request, account.apiKey, nowMs)] }
+}
+
+function toAccount(account: Account, rest: Omit<UpstreamRequest, 'origin' | 'publicOnly'>): UpstreamRequest {
+  const { path, method, headers, body } = rest
+  return { origin: account.origin, path, method, headers, body, publicOnly: account.publicOnly === true }
 }
 
 /** The request as the caller made it: its method, its kind of body, and what its path said behind the wire's own. */
@@ -76,7 +81,7 @@ function passed(request: UpstreamRequest, pass: Pass): UpstreamRequest {
   const { method, tail, contentType } = pass
   const headers = withOverrides(request.headers, ['accept', '*/*', 'content-type', contentType ?? ''])
   return {
-    origin: request.origin,
+    ...request,
     path: path + tail + (queries === '' ? '' : `?${queries}`),
     method,
     headers: contentType === null ? headers.slice(0, -2) : headers,

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import type { KeyRules } from '../../db/model/key-rules.ts'
 import { type Asked, type CallOptions, grow, type Known } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
@@ -17,7 +18,7 @@ const NOTHING = new Uint8Array(0)
  * @throws GatewayError `invalid_request`, `request_too_large`; CallerGone when the body breaks off
  */
 export async function read(call: Known, deps: Deps): Promise<Asked> {
-  const options = readOptions(call.incoming)
+  const options = readOptions(call.incoming, call.principal.rules ?? null)
   const { pass } = call.service.wire
   if (pass === undefined) requireJson(call.incoming)
   const body =
@@ -48,7 +49,8 @@ function requireJson(incoming: Incoming): void {
 
 const unzip = promisify(gunzip)
 
-async function readBody(incoming: Incoming, limitBytes: number): Promise<Uint8Array> {
+/** The whole body, unpacked. @throws GatewayError as `read` */
+export async function readBody(incoming: Incoming, limitBytes: number): Promise<Uint8Array> {
   const packed = isGzip(incoming.header('content-encoding'))
   try {
     const body = await incoming.body(limitBytes)
@@ -83,13 +85,14 @@ function readFailure(error: unknown, limitBytes: number): Error {
   return error as Error
 }
 
-function readOptions(incoming: Incoming): CallOptions {
+/** What the headers leave open is as the key says. */
+function readOptions(incoming: Incoming, rules: KeyRules | null): CallOptions {
   return {
-    additions: option(incoming, 'body') !== 'off',
+    additions: readAdditions(option(incoming, 'body'), rules?.bodyAdditions ?? true),
     metadata: readMetadata(option(incoming, 'metadata')),
     provider: option(incoming, 'route'),
     strict: readStrict(option(incoming, 'strict')),
-    promptCache: readPromptCache(option(incoming, 'prompt-cache')),
+    promptCache: readPromptCache(option(incoming, 'prompt-cache'), rules?.promptCache ?? 'respect'),
   }
 }
 
@@ -99,8 +102,12 @@ function readStrict(text: string | null): boolean {
   throw badOption('strict', '1 or 0')
 }
 
-function readPromptCache(text: string | null): PromptCache {
-  if (text === null) return 'respect'
+function readAdditions(text: string | null, usual: boolean): boolean {
+  return text === null ? usual : text !== 'off'
+}
+
+function readPromptCache(text: string | null, usual: PromptCache): PromptCache {
+  if (text === null) return usual
   if (text === 'auto' || text === 'respect' || text === 'off') return text
   throw badOption('prompt-cache', 'auto, respect or off')
 }

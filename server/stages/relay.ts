@@ -36,7 +36,7 @@ class Relay implements StreamReader {
     this.#deps = deps
     this.#metering = ends.metering
     this.#sink = ends.sink
-    this.#tap = call.target.wire.tap(call.ask)
+    this.#tap = call.answer.raw?.tap ?? call.target.wire.tap(call.ask)
   }
 
   onData(chunk: Uint8Array): void {
@@ -107,8 +107,11 @@ class Relay implements StreamReader {
     this.#over = true
     this.#deps.log.warn('A stream broke off', { request: this.#call.id, code: error.code, cause: error.cause })
     const settled = this.#settle('cut', error.code)
-    const last = this.#tap.fail(faceOf(error, this.#call.service.wire.face, this.#call.id))
-    if (settled !== null) this.#metering.record(settled, () => this.#sink.end(last))
+    if (settled === null) return
+    // No bytes among bytes can say that these are not all.
+    const isRaw = this.#call.answer.raw != null
+    const last = isRaw ? null : this.#tap.fail(faceOf(error, this.#call.service.wire.face, this.#call.id))
+    this.#metering.record(settled, () => (last === null ? this.#sink.cut?.() : this.#sink.end(last)))
   }
 
   #settle(outcome: 'done' | 'cut' | 'aborted', errorCode: string | null): Settled | null {

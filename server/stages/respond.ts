@@ -27,13 +27,17 @@ export function respondBackground(call: Call, body: ByteText | StreamBody): Repl
 
 /** The head of a stream: what is known late follows in its last frames. */
 export function respondStream(call: Answered, body: StreamBody, deps: Deps): Reply {
-  const headers = headersOf(call, SSE_TYPE, null)
+  const raw = call.answer.kind === 'stream' ? (call.answer.raw ?? null) : null
+  const type = raw?.contentType ?? call.service.wire.streamForm?.contentType ?? SSE_TYPE
+  const headers = headersOf(call, type, null)
   const nowMs = deps.clock.monotonic()
   const overheadMs = nowMs - call.startedAt - (call.timing.firstByteAt - call.timing.sentAt)
   headers.push('x-watchllm-latency-ms', milliseconds(nowMs - call.startedAt))
   headers.push('x-watchllm-overhead-ms', milliseconds(overheadMs))
   headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no')
-  return { status: 200, headers, body }
+  if (raw === null) return { status: 200, headers, body }
+  headers.push('x-content-type-options', 'nosniff')
+  return { status: 200, headers, body, ...(raw.length === null ? {} : { length: raw.length }) }
 }
 
 /** An error in OpenAI's face. @param rate where the refusal itself found the caller's window */

@@ -65,9 +65,11 @@ export interface AnswerContext {
   /** The model's name as the caller is to see it when the provider gives none. */
   readonly model: string
   readonly additions: Additions | null
+  /** Nobody but us has counted the usage. */
+  readonly isEstimated?: boolean
 }
 
-export type StreamContext = Omit<AnswerContext, 'additions'>
+export type StreamContext = Omit<AnswerContext, 'additions' | 'isEstimated'>
 
 /** Canonical events -> the caller's frames, as text. */
 export interface StreamWriter {

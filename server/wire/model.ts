@@ -269,7 +269,7 @@ export type StreamEvent =
   | { readonly type: 'delta'; readonly choice: number; readonly index: number; readonly delta: Delta }
   | { readonly type: 'part-end'; readonly choice: number; readonly index: number }
   | { readonly type: 'finish'; readonly choice: number; readonly finish: Finish }
-  | { readonly type: 'usage'; readonly usage: Usage }
+  | { readonly type: 'usage'; readonly usage: Usage /** By us alone. */; readonly isEstimated?: boolean }
   | { readonly type: 'error'; readonly error: StreamFault }
   | { readonly type: 'end' }
 

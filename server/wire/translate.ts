@@ -28,9 +28,10 @@ export interface Spoken {
  * line sees a wire like any other.
  */
 export function translated(client: Spoken, provider: ProviderDialect, about: About): Wire {
+  const { id, face, streamForm } = client.wire
   return {
-    id: client.wire.id,
-    face: client.wire.face,
+    id,
+    face,
     readAsk: (body, said) => client.wire.readAsk(body, said),
     edit(ask, { model, askUsage, facts = null, promptCache = 'respect' }) {
       const prompt = client.dialect.readPrompt(ask)
@@ -40,7 +41,10 @@ export function translated(client: Spoken, provider: ProviderDialect, about: Abo
     },
     readAnswer: (bytes, ask) =>
       new TranslatedAnswer(provider.readAnswer(parse(bytes), about.callId), { client, ask, about }),
-    tap: (ask) => new TranslatedTap({ client, ask, about }, provider.readStream(about.callId)),
+    tap(ask) {
+      const events = new TranslatedTap({ client, ask, about }, provider.readStream(about.callId))
+      return streamForm === undefined ? events : streamForm.of(events)
+    },
   }
 }
 
@@ -82,7 +86,8 @@ class TranslatedAnswer implements Answer {
   withAdditions(additions: Additions | null): string {
     const { client, ask, about } = this.#caller
     const answer = { ...this.#completion, usage: this.usage }
-    return toByteText(client.dialect.writeAnswer(answer, { ask, ...about, additions }))
+    const isEstimated = this.source === 'estimated'
+    return toByteText(client.dialect.writeAnswer(answer, { ask, ...about, additions, isEstimated }))
   }
 }
 
@@ -130,8 +135,9 @@ class TranslatedTap implements StreamTap {
   }
 
   finish(additions: Additions | null): Uint8Array {
-    const { usage } = this.metered()
-    return fromText(this.#writer.write({ type: 'usage', usage }) + this.#writer.finish(additions))
+    const { usage, source } = this.metered()
+    const told = this.#writer.write({ type: 'usage', usage, isEstimated: source === 'estimated' })
+    return fromText(told + this.#writer.finish(additions))
   }
 
   get #isOver(): boolean {

@@ -7,6 +7,7 @@ export type WireId =
   | 'openai-completions'
   | 'openai-embeddings'
   | 'openai-responses'
+  | 'openai-input-tokens'
   | 'anthropic-messages'
   | 'anthropic-count-tokens'
   | 'gemini'
@@ -137,10 +138,18 @@ export interface Wire {
   readAnswer(answer: Uint8Array, ask: Ask): Answer
   /** Follows one streamed answer. */
   tap(ask: Ask): StreamTap
+  /** Set where callers get a stream in another form than server-sent events. */
+  readonly streamForm?: StreamForm
   /** Set where one request may go to the provider in several. */
   readonly batches?: Batches
   /** Set where bodies may be something else than JSON and the line passes them as they are. */
   readonly pass?: Passing
+}
+
+export interface StreamForm {
+  readonly contentType: string
+  /** What gives server-sent events, in this form. */
+  of(tap: StreamTap): StreamTap
 }
 
 /** A request with many inputs, for providers that take fewer at a time. */
@@ -163,6 +172,8 @@ export interface PartAnswer {
 export interface Passing extends Pass {
   /** What a whole answer used, its bytes unchanged. @param contentType the provider's. @throws AnswerError */
   readAnswer(answer: Uint8Array, contentType: string | null): Answer
+  /** Follows an answer that is neither JSON nor events, null when such an answer is to be read whole. */
+  tapBytes(contentType: string): StreamTap | null
 }
 
 /** What the line needs to pass a request on that it doesn't read: everything but the body. */
@@ -176,6 +187,8 @@ export interface Pass {
   readonly contentType: string | null
   /** The provider that answers when neither path, header nor model name one. */
   readonly home: string
+  /** Answers that aren't JSON go out as they come, from the first byte on. */
+  readonly givesBytes?: boolean
 }
 
 export interface Answer extends Metered {

@@ -1,8 +1,11 @@
 import { Buffer } from 'node:buffer'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { type Scope, scopeOf } from '../../db/model/access.ts'
 import { openDatabase } from '../../db/open.ts'
 import { createStores } from '../../db/stores/index.ts'
 import { KEYS_CHANNEL, type NewKey } from '../../db/stores/keys.ts'
+import { Random } from '../helpers/random.ts'
+import { changeIn } from './control.ts'
 import { ENGINES, type TestDatabase } from './engines.ts'
 import { NOON_MS, samplePrice, sha256 } from './samples.ts'
 
@@ -13,6 +16,10 @@ const DEFAULTS = {
   projectName: 'Default',
   plan: 'free',
   nowMs: NOON_MS,
+}
+
+async function auditOf({ database }: TestDatabase, ids: readonly string[]) {
+  return database.db.selectFrom('audit_log').selectAll().where('target_id', 'in', ids).orderBy('id').execute()
 }
 
 function newKey(changes: Partial<NewKey> = {}): NewKey {
@@ -31,6 +38,9 @@ function newKey(changes: Partial<NewKey> = {}): NewKey {
 
 describe.each(ENGINES)('keys and their project on $name', (engine) => {
   let on: TestDatabase
+  let scope: Scope
+  let projectId: string
+  const change = (atMs = NOON_MS) => changeIn(scope.organizationId, { atMs })
   beforeAll(async () => {
     on = await engine.open()
   }, 120_000)
@@ -69,7 +79,10 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
       plan: 'free',
       expiresAtMs: null,
       revokedAtMs: null,
+      rules: null,
     })
+    scope = scopeOf(first!.organizationId)
+    projectId = first!.projectId
   })
 
   it('ensureDefaults() changes the plan and tells that any key may have changed', async () => {
@@ -80,6 +93,9 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
     expect((await on.stores.keys.findBySecretHash(sha256('first')))?.plan).toBe('pro')
     notified.mockClear()
     await on.stores.bootstrap.ensureDefaults({ ...DEFAULTS, plan: 'pro' })
+    // An operator's later choice stays where the start names no plan.
+    await on.stores.bootstrap.ensureDefaults({ ...DEFAULTS, plan: null })
+    expect((await on.stores.keys.findBySecretHash(sha256('first')))?.plan).toBe('pro')
     const { projectId } = await on.stores.bootstrap.ensureDefaults(DEFAULTS)
     // The change back is notified; the call without a change before it wasn't.
     await vi.waitFor(() => expect(notified).toHaveBeenCalled())
@@ -88,24 +104,24 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
   })
 
   it('a key is found by its hash as text or bytes, and by no other', async () => {
-    const { projectId } = await on.stores.bootstrap.ensureDefaults(DEFAULTS)
-    await on.stores.keys.create(newKey({ projectId, expiresAtMs: NOON_MS + 1 }))
+    await on.stores.keys.create(change(), newKey({ projectId, expiresAtMs: NOON_MS + 1 }))
     const found = await on.stores.keys.findBySecretHash(sha256('key_1'))
-    expect(found).toMatchObject({ keyId: 'key_1', projectId, expiresAtMs: NOON_MS + 1, revokedAtMs: null })
+    expect(found).toMatchObject({ keyId: 'key_1', projectId, expiresAtMs: NOON_MS + 1, revokedAtMs: null, rules: null })
     expect(await on.stores.keys.findBySecretHash(Buffer.from(sha256('key_1'), 'hex'))).toEqual(found)
     expect(await on.stores.keys.findBySecretHash(sha256('key_2'))).toBeNull()
     expect(await on.stores.keys.findBySecretHash('')).toBeNull()
   })
 
-  it('create() refuses an unknown project and a secret that is taken', async () => {
-    const { projectId } = await on.stores.bootstrap.ensureDefaults(DEFAULTS)
-    await expect(on.stores.keys.create(newKey({ id: 'key_x', projectId: 'prj_none' }))).rejects.toThrow('no project')
+  it('create() answers null for a project of nobody or of others, and refuses a secret that is taken', async () => {
+    const { keys } = on.stores
+    expect(await keys.create(change(), newKey({ id: 'key_x', projectId: 'prj_none' }))).toBeNull()
+    expect(await keys.create({ ...change(), ...scopeOf('org_other') }, newKey({ id: 'key_x', projectId }))).toBeNull()
     const taken = newKey({ id: 'key_y', projectId, secretSha256: sha256('key_1') })
-    await expect(on.stores.keys.create(taken)).rejects.toThrow('exists already')
+    await expect(keys.create(change(), taken)).rejects.toThrow('exists already')
+    expect(await auditOf(on, ['key_x', 'key_y'])).toEqual([])
   })
 
   it('ensureKey() makes a key once', async () => {
-    const { projectId } = await on.stores.bootstrap.ensureDefaults(DEFAULTS)
     const asked = await Promise.all(
       ['key_e1', 'key_e2'].map((id) =>
         on.stores.bootstrap.ensureKey(newKey({ id, projectId, secretSha256: sha256('ensured') })),
@@ -116,23 +132,151 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
   })
 
   it('revoke() ends a key once and tells every listener which', async () => {
-    const { projectId } = await on.stores.bootstrap.ensureDefaults(DEFAULTS)
-    await on.stores.keys.create(newKey({ id: 'key_r', projectId }))
+    await on.stores.keys.create(change(), newKey({ id: 'key_r', projectId }))
     const notified = [vi.fn(), vi.fn()]
     await on.database.listen(KEYS_CHANNEL, notified[0]!)
     await on.database.listen(KEYS_CHANNEL, notified[1]!)
-    expect(await on.stores.keys.revoke('key_r', NOON_MS + 5)).toBe(true)
-    expect(await on.stores.keys.revoke('key_r', NOON_MS + 9)).toBe(false)
-    expect(await on.stores.keys.revoke('key_none', NOON_MS)).toBe(false)
+    const place = { projectId, keyId: 'key_r' }
+    const others = { ...change(NOON_MS + 3), ...scopeOf('org_other') }
+    expect(await on.stores.keys.revoke(others, place)).toBeNull()
+    expect(await on.stores.keys.revoke(change(NOON_MS + 4), { ...place, projectId: 'prj_other' })).toBeNull()
+    expect(await on.stores.keys.revoke(change(NOON_MS + 5), place)).toMatchObject({ revokedAtMs: NOON_MS + 5 })
+    expect(await on.stores.keys.revoke(change(NOON_MS + 9), place)).toMatchObject({ revokedAtMs: NOON_MS + 5 })
     for (const one of notified) await vi.waitFor(() => expect(one).toHaveBeenCalledWith('key_r'))
     expect((await on.stores.keys.findBySecretHash(sha256('key_r')))?.revokedAtMs).toBe(NOON_MS + 5)
+    expect((await auditOf(on, ['key_r'])).map((entry) => entry.after)).toMatchObject([
+      { name: 'A key' },
+      { revokedAt: new Date(NOON_MS + 5).toISOString() },
+    ])
+  })
+
+  it('update() changes what is given, and what is left out stays', async () => {
+    const { keys } = on.stores
+    const settings = { allowedModels: ['gpt-4o'], promptCache: 'auto' as const }
+    await keys.create(change(), newKey({ id: 'key_u', projectId, settings, createdBy: 'usr_1' }))
+    const place = { projectId, keyId: 'key_u' }
+    const changed = await keys.update(change(), place, {
+      name: 'Another',
+      settings: { limits: { requestsPerMinute: 5 } },
+    })
+    const now = { ...settings, limits: { requestsPerMinute: 5 } }
+    expect(changed).toMatchObject({ name: 'Another', expiresAtMs: null, createdBy: 'usr_1', settings: now })
+    expect(await keys.update(change(), place, { expiresAtMs: NOON_MS + 9 })).toMatchObject({
+      name: 'Another',
+      settings: now,
+    })
+    expect(await keys.find(scope, place)).toMatchObject({ name: 'Another', expiresAtMs: NOON_MS + 9, settings: now })
+    const { rules } = (await keys.findBySecretHash(sha256('key_u')))!
+    expect(rules).toMatchObject({ models: [new Set(['gpt-4o'])], minutes: [{ counter: 'rpm:key_u', limit: 5 }] })
+    expect(await keys.update(change(), { ...place, keyId: 'key_none' }, { name: 'x' })).toBeNull()
+    expect(await keys.find({ ...scopeOf('org_other') }, place)).toBeNull()
+  })
+
+  it('list() pages through the keys of one project in the order of their making', async () => {
+    const ids = Array.from({ length: 7 }, (_, at) => `key_page_${at}`)
+    for (const id of ids) await on.stores.keys.create(change(), newKey({ id, projectId }))
+    const seen: string[] = []
+    for (let after: string | null = 'key_page_'; ; ) {
+      const page = await on.stores.keys.list(scope, projectId, { after, limit: 3 })
+      seen.push(...page.map((key) => key.id))
+      if (page.length < 3) break
+      after = page.at(-1)!.id
+    }
+    expect(seen.filter((id) => id.startsWith('key_page_'))).toEqual(ids)
+    expect(JSON.stringify(await on.stores.keys.list(scope, projectId, { after: null, limit: 100 }))).not.toMatch(
+      /[0-9a-f]{64}/,
+    )
+    expect(await on.stores.keys.list(scopeOf('org_other'), projectId, { after: null, limit: 9 })).toEqual([])
+  })
+
+  it('touch() notes a use, and never sets a later one back', async () => {
+    await on.stores.keys.create(change(), newKey({ id: 'key_t', projectId }))
+    const used = async () => (await on.stores.keys.find(scope, { projectId, keyId: 'key_t' }))?.lastUsedAtMs
+    expect(await used()).toBeNull()
+    await on.stores.keys.touch(['key_t', 'key_none'], NOON_MS + 20)
+    expect(await used()).toBe(NOON_MS + 20)
+    await on.stores.keys.touch(['key_t'], NOON_MS + 10)
+    expect(await used()).toBe(NOON_MS + 20)
+    await on.stores.keys.touch([], NOON_MS + 30)
+    expect(await used()).toBe(NOON_MS + 20)
+  })
+
+  it('rotations in any order leave each secret valid just until its own grace is over, or the first without one', async () => {
+    const { keys } = on.stores
+    const random = new Random(11)
+    for (let run = 0; run < 8; run++) {
+      const id = `key_rot_${run}`
+      const first = `${id} 0`
+      await keys.create(change(), newKey({ id, projectId, secretSha256: sha256(first) }))
+      /** Each secret's end as the rotations promise it. */
+      const ends = new Map<string, number | null>([[first, null]])
+      let nowMs = NOON_MS
+      for (let step = 1; step <= 6; step++) {
+        nowMs += random.int(40)
+        const graceMs = random.once(3) ? 0 : random.int(100)
+        const secret = `${id} ${step}`
+        for (const [old, end] of ends) {
+          if (graceMs === 0) ends.set(old, Math.min(end ?? nowMs, nowMs))
+          else if (end === null) ends.set(old, nowMs + graceMs)
+        }
+        ends.set(secret, null)
+        const next = { secretSha256: sha256(secret), displayPrefix: `lgw_proj_${step}…`, graceMs }
+        const done = await keys.rotate(change(nowMs), { projectId, keyId: id }, next)
+        expect(done).toMatchObject({ rotated: true, key: { id, displayPrefix: next.displayPrefix } })
+        for (const [one, end] of ends) {
+          expect(await keys.findBySecretHash(sha256(one))).toMatchObject({ keyId: id, expiresAtMs: end })
+        }
+      }
+      await keys.revoke(change(nowMs), { projectId, keyId: id })
+      for (const one of ends.keys()) expect((await keys.findBySecretHash(sha256(one)))?.revokedAtMs).toBe(nowMs)
+    }
+  })
+
+  it('a rotated secret never outlives its key', async () => {
+    await on.stores.keys.create(change(), newKey({ id: 'key_short', projectId, expiresAtMs: NOON_MS + 50 }))
+    const next = { secretSha256: sha256('key_short 2'), displayPrefix: 'x…', graceMs: 1000 }
+    await on.stores.keys.rotate(change(), { projectId, keyId: 'key_short' }, next)
+    expect((await on.stores.keys.findBySecretHash(sha256('key_short')))?.expiresAtMs).toBe(NOON_MS + 50)
+  })
+
+  it('rotate() leaves a key alone that has ended', async () => {
+    const { keys } = on.stores
+    await keys.create(change(), newKey({ id: 'key_over', projectId, expiresAtMs: NOON_MS + 50 }))
+    const next = { secretSha256: sha256('key_over 2'), displayPrefix: 'x…', graceMs: 1000 }
+    const place = { projectId, keyId: 'key_over' }
+    expect(await keys.rotate(change(NOON_MS + 50), place, next)).toMatchObject({ rotated: false })
+    await keys.revoke(change(), place)
+    expect(await keys.rotate(change(), place, next)).toMatchObject({ rotated: false })
+    expect(await keys.findBySecretHash(sha256('key_over 2'))).toBeNull()
+    expect(await keys.rotate(change(), { projectId, keyId: 'key_none' }, next)).toBeNull()
+  })
+
+  it('two rotations of a key at once both hold', async () => {
+    const { keys } = on.stores
+    await keys.create(change(), newKey({ id: 'key_twice', projectId }))
+    const place = { projectId, keyId: 'key_twice' }
+    const rotate = (n: number) =>
+      keys.rotate(change(), place, { secretSha256: sha256(`twice ${n}`), displayPrefix: 'x…', graceMs: 1000 })
+    await Promise.all([rotate(1), rotate(2), rotate(3)])
+    for (const one of ['key_twice', 'twice 1', 'twice 2', 'twice 3']) {
+      expect((await keys.findBySecretHash(sha256(one)))?.keyId).toBe('key_twice')
+    }
+  })
+
+  it('a secret that was rotated out makes no key again, not by ensureKey() either', async () => {
+    await on.stores.keys.create(change(), newKey({ id: 'key_boot', projectId }))
+    const next = { secretSha256: sha256('key_boot 2'), displayPrefix: 'x…', graceMs: 0 }
+    await on.stores.keys.rotate(change(), { projectId, keyId: 'key_boot' }, next)
+    const again = await on.stores.bootstrap.ensureKey(
+      newKey({ id: 'key_new', projectId, secretSha256: sha256('key_boot') }),
+    )
+    expect(again).toEqual({ keyId: 'key_boot', created: false })
+    expect((await on.stores.keys.findBySecretHash(sha256('key_boot')))?.expiresAtMs).toBe(NOON_MS)
   })
 
   it('the keys of an archived project end with it', async () => {
-    const { projectId } = await on.stores.bootstrap.ensureDefaults(DEFAULTS)
-    await on.stores.keys.create(newKey({ id: 'key_a', projectId }))
-    const archived_at = new Date(NOON_MS + 7)
-    await on.database.db.updateTable('projects').set({ archived_at }).where('id', '=', projectId).execute()
+    await on.stores.keys.create(change(), newKey({ id: 'key_a', projectId }))
+    await on.stores.projects.update(change(NOON_MS + 7), projectId, { archived: true })
     expect((await on.stores.keys.findBySecretHash(sha256('key_a')))?.revokedAtMs).toBe(NOON_MS + 7)
     // The earlier end counts.
     expect((await on.stores.keys.findBySecretHash(sha256('key_r')))?.revokedAtMs).toBe(NOON_MS + 5)
@@ -152,7 +296,7 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
     const notified = vi.fn()
     await other.listen(KEYS_CHANNEL, notified)
     const { keyId } = (await createStores(other).keys.findBySecretHash(sha256('key_1'))) ?? { keyId: '' }
-    await on.stores.keys.revoke(keyId, NOON_MS)
+    await on.stores.keys.revoke(change(), { projectId, keyId })
     await vi.waitFor(() => expect(notified).toHaveBeenCalledWith(keyId))
     await other.close()
   })

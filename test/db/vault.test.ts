@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createVault, readOrMakeSecret, VaultError } from '../../db/vault.ts'
+import { addSecret, createVault, dropOldSecrets, readOrMakeSecrets, VaultError } from '../../db/vault.ts'
 import { temporaryFolder } from './engines.ts'
 
 const OLD = 'an old secret of some length'
@@ -62,7 +62,7 @@ describe('vault', () => {
   })
 })
 
-describe('readOrMakeSecret()', () => {
+describe('readOrMakeSecrets()', () => {
   let folder: string
   beforeEach(() => {
     folder = temporaryFolder()
@@ -70,22 +70,33 @@ describe('readOrMakeSecret()', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   it('makes a random secret for its owner only, once', () => {
-    const secret = readOrMakeSecret(folder)
+    const [secret = ''] = readOrMakeSecrets(folder)
     expect(secret).toMatch(/^[\w-]{43}$/)
-    expect(readOrMakeSecret(folder)).toBe(secret)
+    expect(readOrMakeSecrets(folder)).toEqual([secret])
     expect(statSync(join(folder, 'secret')).mode & 0o777).toBe(0o600)
     expect(readdirSync(folder)).toEqual(['secret'])
     createVault([secret])
   })
 
   it('makes the folder too, and another secret in each', () => {
-    expect(readOrMakeSecret(join(folder, 'a'))).not.toBe(readOrMakeSecret(join(folder, 'b')))
+    expect(readOrMakeSecrets(join(folder, 'a'))).not.toEqual(readOrMakeSecrets(join(folder, 'b')))
     expect(statSync(join(folder, 'a')).mode & 0o777).toBe(0o700)
   })
 
   it('refuses a file that holds none instead of replacing what may be needed', () => {
     writeFileSync(join(folder, 'secret'), '\n')
-    expect(() => readOrMakeSecret(folder)).toThrow('put back the one that was there')
+    expect(() => readOrMakeSecrets(folder)).toThrow('put back the one that was there')
     expect(readFileSync(join(folder, 'secret'), 'utf8')).toBe('\n')
+  })
+
+  it('takes a new secret before the others, and forgets those when told to', () => {
+    const [old = ''] = readOrMakeSecrets(folder)
+    const both = addSecret(folder)
+    expect([both.length, both[1], both[0] === old]).toEqual([2, old, false])
+    expect(readOrMakeSecrets(folder)).toEqual(both)
+    expect(statSync(join(folder, 'secret')).mode & 0o777).toBe(0o600)
+    dropOldSecrets(folder)
+    expect(readOrMakeSecrets(folder)).toEqual([both[0]])
+    expect(readdirSync(folder)).toEqual(['secret'])
   })
 })

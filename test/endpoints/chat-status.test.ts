@@ -7,7 +7,7 @@ import { PROVIDERS } from '../../server/providers/index.ts'
 import { PROJECT_KEY, type TestApp, testApp } from '../helpers/app.ts'
 
 const SECRET = 'sk-provider-secret'
-const ACCOUNT: Account = { apiKey: SECRET, origin: 'https://provider.test', basePath: '/v1' }
+const ACCOUNT: Account = { id: 'env', own: false, apiKey: SECRET, origin: 'https://provider.test', basePath: '/v1' }
 const PROVIDER_IDS = [...PROVIDERS.keys()].filter((id) => id !== 'sandbox')
 let app: TestApp
 afterEach(() => app.close())

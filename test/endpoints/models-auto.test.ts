@@ -6,7 +6,7 @@ import { failed } from '../../server/endpoints/reply.ts'
 import { fetchFace } from '../../server/fetch.ts'
 import { PROJECT_KEY, type TestApp, testApp } from '../helpers/app.ts'
 
-const ACCOUNT: Account = { apiKey: 'k', origin: 'https://provider.test', basePath: '' }
+const ACCOUNT: Account = { id: 'env', own: false, apiKey: 'k', origin: 'https://provider.test', basePath: '' }
 let configured: readonly string[]
 let app: TestApp
 beforeEach(() => {

@@ -1,4 +1,5 @@
 import OpenAI from 'openai'
+import { type ConversationStore, conversationStore } from '../../db/stores/conversations.ts'
 import { type ResponseStore, responseStore } from '../../db/stores/responses.ts'
 import { createVault } from '../../db/vault.ts'
 import { openEmbedded } from '../db/engines.ts'
@@ -17,17 +18,21 @@ export const MODELS = [
 
 export interface ResponsesBench extends SdkBench {
   readonly store: ResponseStore
+  readonly conversations: ConversationStore
   readonly openai: OpenAI
 }
 
 /** The gateway with a real database, before a provider that repeats what it was told. */
 export async function openResponses(options: TestAppOptions = {}): Promise<ResponsesBench> {
   const on = await openEmbedded()
-  const store = responseStore(on.database.db, createVault(['a master secret for these tests']))
-  const bench = await openBench({ ...options, deps: { responses: store, ...options.deps } })
+  const vault = createVault(['a master secret for these tests'])
+  const store = responseStore(on.database.db, vault)
+  const conversations = conversationStore(on.database.db, vault)
+  const bench = await openBench({ ...options, deps: { responses: store, conversations, ...options.deps } })
   bench.upstream.script(parrot())
   return Object.assign(Object.create(bench) as SdkBench, {
     store,
+    conversations,
     openai: bench.client({ name: 'openai 7', Client: OpenAI }),
     async close() {
       await bench.close()

@@ -304,7 +304,7 @@ describe('errors', () => {
     { previous_response_id: 5 },
     { store: 'yes' },
     { background: 'no' },
-    { conversation: 'conv_1' },
+    { conversation: {} },
     { background: true, store: false, param: 'store' },
     { input: ['text'], param: 'input[0]' },
   ])('a 400 names the member at fault: %j', async ({ param, ...more }: Record<string, unknown>) => {

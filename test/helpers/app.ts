@@ -4,7 +4,16 @@ import type { Price } from '../../db/model/money.ts'
 import { PLANS, type Plan } from '../../db/model/plans.ts'
 import { type App, createApp } from '../../server/app.ts'
 import { createPrices } from '../../server/catalog/prices.ts'
-import type { Account, Clock, Deps, ObjectOwner, ProviderObjects, Responses, Settings } from '../../server/deps.ts'
+import type {
+  Account,
+  Clock,
+  Conversations,
+  Deps,
+  ObjectOwner,
+  ProviderObjects,
+  Responses,
+  Settings,
+} from '../../server/deps.ts'
 import { type KeyEntry, openDirectory, sha256 } from '../../server/directory.ts'
 import type { Listener } from '../../server/http.ts'
 import { providersWith } from '../../server/providers/index.ts'
@@ -93,6 +102,7 @@ export function testApp(options: TestAppOptions = {}): TestApp {
     },
     providerObjects: memoryObjects(),
     responses: noResponses(),
+    conversations: noConversations(),
     health: { database: async () => {}, journal: () => 'ok' },
     clock,
     random: systemRandom(),
@@ -142,10 +152,22 @@ function noResponses(): Responses {
   }
 }
 
+function noConversations(): Conversations {
+  const away = () => Promise.reject(new Error('There is no database in this test'))
+  const all = { create: away, find: away, setMetadata: away, delete: away, append: away, removeTurn: away, size: away }
+  return { ...all, past: away, page: away, findItem: away, findItemAnywhere: away, deleteItem: away }
+}
+
 function accountOf(provider: string, url: string | undefined): Account | null {
   if (url === undefined || provider === 'groq') return null
   const { origin, pathname } = new URL(url)
-  return { apiKey: PROVIDER_KEY, origin, basePath: pathname === '/' ? '/v1' : pathname.replace(/\/$/, '') }
+  return {
+    id: 'env',
+    own: false,
+    apiKey: PROVIDER_KEY,
+    origin,
+    basePath: pathname === '/' ? '/v1' : pathname.replace(/\/$/, ''),
+  }
 }
 
 function memoryObjects(): ProviderObjects {

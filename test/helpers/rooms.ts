@@ -72,6 +72,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'server/upstream', files: /^server\/upstream\.ts$/ },
   { name: 'server/http', files: /^server\/(http|reply)\.ts$/ },
   { name: 'server/errors', files: /^server\/errors\.ts$/ },
+  { name: 'server/accounts', files: /^server\/accounts\.ts$/, types: ['server/deps'] },
   { name: 'server/failure', files: /^server\/failure\.ts$/, may: ['server/errors'], types: ['server/upstream'] },
   {
     name: 'server/counter',
@@ -104,6 +105,7 @@ export const ROOMS: readonly Room[] = [
     files: /^server\/stages\//,
     apart: true,
     may: [
+      'server/accounts',
       'server/call',
       'server/errors',
       'server/failure',
@@ -130,13 +132,32 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'server/endpoints',
     files: /^server\/endpoints\//,
-    may: ['server/pipeline', 'server/wire', 'server/catalog', 'server/errors', 'server/billing', DB_MODEL],
-    types: ['server/call', 'server/deps', 'server/http'],
+    may: [
+      'server/accounts',
+      'server/pipeline',
+      'server/wire',
+      'server/catalog',
+      'server/errors',
+      'server/billing',
+      'server/http',
+      // api.ts: everything below /api.
+      'server/console',
+      DB_MODEL,
+    ],
+    types: ['server/call', 'server/deps'],
   },
   {
     name: 'server/console',
     files: /^server\/console\//,
-    may: ['server/billing', 'server/alerts', 'server/catalog', 'server/errors', 'server/providers/index', DB_MODEL],
+    may: [
+      'server/pipeline',
+      'server/billing',
+      'server/alerts',
+      'server/catalog',
+      'server/errors',
+      'server/providers/index',
+      DB_MODEL,
+    ],
     types: ['server/deps', 'server/http', 'db/stores'],
     packages: ['node:crypto', 'zod', '@trpc/server', 'trpc-to-openapi', 'zod-openapi', 'better-auth'],
     typePackages: ['kysely'],
@@ -175,6 +196,7 @@ export const ROOMS: readonly Room[] = [
     may: [DB_MODEL, 'server/directory'],
     types: ['server/config', 'server/deps', 'db/stores'],
   },
+  { name: 'server/mail', files: /^server\/mail\.ts$/, types: ['server/deps'], packages: ['nodemailer'] },
   { name: 'server/version', files: /^server\/version\.ts$/ },
   {
     name: 'server/routes',
@@ -208,11 +230,21 @@ export const ROOMS: readonly Room[] = [
     types: ['server/upstream', 'server/deps', 'server/config'],
     packages: ['node', 'crossws', '@logtape/logtape'],
   },
+  {
+    name: 'server/credentials',
+    files: /^server\/credentials\.ts$/,
+    may: [DB_MODEL],
+    types: ['server/config', 'server/deps', 'db/stores', 'db'],
+  },
+  { name: 'server/rotate-secret', files: /^server\/rotate-secret\.ts$/, may: ['*'], packages: ['*'] },
+  // What others import: no code of the server.
+  { name: 'server/client', files: /^server\/client\.ts$/, types: ['server/console'], packages: ['@trpc/client'] },
+  { name: 'server/client-types', files: /^server\/client-types\.ts$/, packages: ['node'] },
   { name: 'server/main', files: /^server\/main\.ts$/, may: ['*'], packages: ['*'] },
   {
     name: 'server/watchllm',
     files: /^server\/watchllm\.ts$/,
-    may: ['server/main', 'server/config'],
+    may: ['server/main', 'server/config', 'server/rotate-secret'],
     packages: ['node'],
   },
 
@@ -244,7 +276,7 @@ export const ROOMS: readonly Room[] = [
 /** Only these read the environment. */
 export const READS_ENV = /^(server\/config\.ts|vite\.config\.ts|test\/.*)$/
 /** Only this calls a provider; main.ts makes the way out and closes it. */
-export const CALLS_PROVIDERS = /^(server\/stages\/dispatch\.ts|server\/main\.ts|test\/.*)$/
+export const CALLS_PROVIDERS = /^(server\/stages\/(dispatch|probe)\.ts|server\/main\.ts|test\/.*)$/
 /** Only these speak SQL. */
 export const SPEAKS_SQL = /^(db\/(stores|migrations|embedded)\/.*|db\/(open|migrate)\.ts|test\/.*)$/
 /** The line and the pure rooms: time and randomness come from deps, bytes from the caller. */

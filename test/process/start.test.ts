@@ -24,7 +24,9 @@ describe('the first start', { timeout: 60_000 }, () => {
     await first.stop()
 
     const second = await startServer({ dataDir, env: { WATCHLLM_BOOTSTRAP_KEY: undefined } })
-    expect(second.stdout.trim()).toBe(`WatchLLM is ready at ${second.url}`)
+    const [ready, admin, ...rest] = second.stdout.trim().split('\n')
+    expect([ready, rest]).toEqual([`WatchLLM is ready at ${second.url}`, []])
+    expect(admin).toMatch(/^Make the first admin, once: http:\S+\/setup\?token=[\w-]{43}$/)
     expect((await ask(second.url + CHAT, chat('hi'), { key: first.testKey! })).status).toBe(200)
     await second.stop()
     expect(filesWith(dataDir, first.testKey!)).toEqual([])

@@ -34,7 +34,7 @@ let upstream: ScriptedUpstream
 let app: TestApp
 beforeEach(async () => {
   upstream = await startUpstream()
-  const account = { apiKey: KEYS, origin: upstream.url, basePath: '' }
+  const account = { id: 'env', own: false, apiKey: KEYS, origin: upstream.url, basePath: '' }
   app = testApp({ deps: { credentials: { of: (id) => (id === 'bedrock' ? account : null) } } })
 })
 afterEach(async () => {

@@ -136,7 +136,7 @@ describe('a provider that answers far too much', () => {
 
 describe('a provider that is not there', () => {
   async function unreachable(origin: string): Promise<void> {
-    const account: Account = { apiKey: PROVIDER_KEY, origin, basePath: '/v1' }
+    const account: Account = { id: 'env', own: false, apiKey: PROVIDER_KEY, origin, basePath: '/v1' }
     await app.close()
     app = testApp({ deps: { credentials: { of: () => account } }, plan: 'pro', clock })
     for (const ask of ASKS) {
@@ -164,7 +164,13 @@ describe('a provider that is not there', () => {
   })
 
   it('lets nobody in within the limit for connecting: 502', async () => {
-    const account: Account = { apiKey: PROVIDER_KEY, origin: upstream.url.replace('http:', 'https:'), basePath: '/v1' }
+    const account: Account = {
+      id: 'env',
+      own: false,
+      apiKey: PROVIDER_KEY,
+      origin: upstream.url.replace('http:', 'https:'),
+      basePath: '/v1',
+    }
     await app.close()
     app = testApp({ deps: { credentials: { of: () => account } }, plan: 'pro', clock, connectTimeoutMs: 50 })
     const fault: Fault = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_USAGE, type Usage } from '../../db/model/usage.ts'
-import { gemini } from '../../server/wire/gemini/wire.ts'
+import { gemini, geminiInArrays } from '../../server/wire/gemini/wire.ts'
 import type { Ask } from '../../server/wire/wire.ts'
 import { fixture, fixtures } from '../helpers/fixture.ts'
 import { ADDITIONS, bytesOf, cutAt, eventsOf, follow, jsonBytes, textOf } from '../helpers/wire.ts'
@@ -51,20 +51,12 @@ it('every stream has its expectations', () => {
   expect(Object.keys(EXPECTED)).toEqual(STREAMS)
 })
 
-/** The same stream as Google sends it without `alt=sse`. */
-function asArray(name: string): Uint8Array {
-  const missing = name === 'no-last-blank-line.sse' ? '\n\n' : ''
-  const chunks = eventsOf(Buffer.from(streamed(name)).toString('latin1') + missing).map(({ data }) => data)
-  return bytesOf(`[${chunks.join('\n,\r\n')}\n]\n`)
-}
-
 describe.each(STREAMS)('%s', (name) => {
   const { usage, finished = true, failure = null, begun = true } = EXPECTED[name]!
 
-  it.each([
-    ['events', streamed(name)],
-    ['one array', asArray(name)],
-  ])('says what was used and how it ended, as %s', (_, bytes) => {
+  const bytes = streamed(name)
+
+  it('says what was used and how it ended', () => {
     const followed = follow(gemini, ASK, { pieces: [bytes] })
     expect(followed).toMatchObject({ finished, begun })
     if (failure === null) expect(followed.failure).toBeNull()
@@ -74,13 +66,13 @@ describe.each(STREAMS)('%s', (name) => {
   })
 
   it.each([
-    ['events', streamed(name)],
-    ['one array', asArray(name)],
-  ])('gives the same bytes and the same result wherever it is cut, as %s', (_, bytes) => {
-    const whole = follow(gemini, ASK, { pieces: [bytes] })
+    ['events', gemini],
+    ['one array', geminiInArrays],
+  ])('gives the same bytes and the same result wherever it is cut, as %s', (_, wire) => {
+    const whole = follow(wire, ASK, { pieces: [bytes] })
     const outcome = JSON.stringify(whole)
     const same = (pieces: Uint8Array[], where: string) => {
-      const cut = follow(gemini, ASK, { pieces })
+      const cut = follow(wire, ASK, { pieces })
       if (JSON.stringify(cut) !== outcome) expect(cut, where).toEqual(whole)
     }
     for (let at = 0; at <= bytes.length; at++) same(cutAt(bytes, [at]), `cut at ${at}`)
@@ -90,8 +82,17 @@ describe.each(STREAMS)('%s', (name) => {
     )
   })
 
+  it('is, for callers who ask for no events, one array of the same chunks with the same result', () => {
+    const events = follow(gemini, ASK, { pieces: [bytes], additions: ADDITIONS })
+    const { passed, last, ...result } = follow(geminiInArrays, ASK, { pieces: [bytes], additions: ADDITIONS })
+    const chunks = eventsOf(events.passed + events.last).map(({ data }) => JSON.parse(data))
+    const closed = last === '' ? `${passed === '' ? '[' : passed}]` : passed + last
+    expect(JSON.parse(Buffer.from(closed, 'latin1').toString())).toEqual(chunks)
+    const { passed: _passed, last: _last, ...same } = events
+    expect(result).toEqual(same)
+  })
+
   it('passes every byte on but those of an error and of half a chunk, and adds none', () => {
-    const bytes = streamed(name)
     const { passed, last } = follow(gemini, ASK, { pieces: [bytes], additions: ADDITIONS })
     const text = Buffer.from(bytes).toString('latin1')
     const isCut = name.startsWith('cut-')
@@ -105,28 +106,25 @@ describe('failures', () => {
   const face = { error: { code: 502, message: 'The provider failed', status: 'UNAVAILABLE' } }
   const chunk = '{"candidates": [{"content": {"parts": [{"text": "a ] \\" ["}]}}]}'
 
-  it.each(['', `data: ${chunk}\n\n`])('fail() ends a stream of events with an error event, after %j', (before) => {
+  const frame = `data: ${chunk}\n\n`
+
+  it.each(['', frame])('fail() ends a stream of events with an error event, after %j', (before) => {
     const tap = gemini.tap(ASK)
     if (before !== '') tap.push(bytesOf(before))
     expect(textOf(tap.fail(face))).toBe(`data: ${JSON.stringify(face)}\n\n`)
   })
 
-  it.each(['[', ` [${chunk}`, `[${chunk}\n,\r\n${chunk}`, `[${chunk},${chunk.slice(0, 30)}`])(
-    'fail() ends an array as valid JSON with the error last, after %j',
-    (before) => {
-      const tap = gemini.tap(ASK)
-      const passed = tap.push(bytesOf(before))
-      const all = JSON.parse((passed === null ? '' : textOf(passed)) + textOf(tap.fail(face)))
-      expect(all.at(-1)).toEqual(face)
-      expect(all.slice(0, -1)).toEqual(all.slice(0, -1).map(() => JSON.parse(chunk)))
-    },
-  )
+  it.each([0, 1, 2])('fail() ends an array of %i chunks as valid JSON with the error last', (count) => {
+    const tap = geminiInArrays.tap(ASK)
+    const passed = tap.push(bytesOf(`${frame.repeat(count)}data: ${chunk.slice(0, 30)}`))
+    const all = JSON.parse((passed === null ? '' : textOf(passed)) + textOf(tap.fail(face)))
+    expect(all).toEqual([...Array(count).fill(JSON.parse(chunk)), face])
+  })
 
-  it('an array that ends without its bracket is closed', () => {
-    const tap = gemini.tap(ASK)
-    const passed = textOf(tap.push(bytesOf('[{"candidates": [{"finishReason": "STOP"}]}'))!)
-    expect(tap).toMatchObject({ finished: true, done: false })
-    expect(JSON.parse(passed + textOf(tap.finish(null)))).toHaveLength(1)
+  it('an array has no room for comments, nor for what is no chunk, and is empty when nothing came', () => {
+    const tap = geminiInArrays.tap(ASK)
+    expect(tap.push(bytesOf(': waiting\n\ndata: [DONE]\n\ndata: {"half\n\n'))).toBeNull()
+    expect(textOf(tap.finish(ADDITIONS))).toBe('[]')
   })
 
   it('white space before the first chunk is passed on with it', () => {

@@ -6,8 +6,8 @@ import { readGeminiStream } from './reader.ts'
 import { writeGeminiAnswer, writeGeminiStream } from './writer.ts'
 
 /**
- * Gemini's words for callers and for providers: `generateContent`, and `streamGenerateContent` with `alt=sse`, which is
- * the only form in which a translated stream comes.
+ * Gemini's words for callers and for providers: `generateContent`, and `streamGenerateContent` as server-sent events
+ * (`array.ts` makes the other form of them).
  */
 export const geminiDialect: ClientDialect & ProviderDialect = {
   id: 'gemini',

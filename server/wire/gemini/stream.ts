@@ -1,11 +1,11 @@
 import type { Usage } from '../../../db/model/usage.ts'
-import { concat, fromText } from '../bytes.ts'
+import { fromLatin1, fromText, latin1 } from '../bytes.ts'
 import { TokenEstimator } from '../estimate.ts'
 import { parseData } from '../openai/chunk.ts'
 import { estimated } from '../openai/usage.ts'
+import { dataOf, frameEnd, SseFramer } from '../sse.ts'
 import type { Metered, StreamTap } from '../wire.ts'
 import { failureOf, hasParts, isLast, textsOf } from './chunk.ts'
-import { ArrayFrames, EventFrames, type Frames, frameOf, type See } from './frames.ts'
 import { readGeminiUsage } from './usage.ts'
 
 /** What makes a chunk worth reading at once. JSON of a caller's making, which may hold any name, is in calls only. */
@@ -13,11 +13,10 @@ const RARE = /"(?:error|finishReason|promptFeedback|functionCall|toolCall|toolRe
 const COUNTED = '"promptTokenCount"'
 const PARTS = '"parts"'
 const NOTHING = new Uint8Array(0)
-const OPEN_BRACKET = 0x5b
 
 /**
- * Follows a stream of Gemini's chunks, as server-sent events (`alt=sse`) or as one JSON array: every byte goes through
- * as it came, and the last usage counts. There is no terminator among events: a finish reason ends the answer.
+ * Follows a stream of Gemini's chunks, as server-sent events, which every provider is asked for: every byte goes through
+ * as it came, and the last usage counts. There is no terminator: a finish reason ends the answer.
  * @param promptTokens tokens of the prompt, for when nobody counted them
  */
 export function tapGemini(promptTokens: () => number): StreamTap {
@@ -26,42 +25,32 @@ export function tapGemini(promptTokens: () => number): StreamTap {
 
 class GeminiTap implements StreamTap {
   begun = false
+  readonly done = false
   finished = false
   failure: string | null = null
   readonly #promptTokens: () => number
   readonly #output = new TokenEstimator()
-  #frames: Frames | null = null
-  /** White space before the first chunk tells nothing of its form. */
-  #lead: Uint8Array = NOTHING
+  readonly #framer = new SseFramer()
   #usage: Usage | null = null
   /** The last chunk with counters in it, read when somebody asks. */
   #unread: string | null = null
-  readonly #see: See = (json) => this.#note(json)
 
   constructor(promptTokens: () => number) {
     this.#promptTokens = promptTokens
   }
 
-  get done(): boolean {
-    return this.#frames?.done ?? false
-  }
-
   push(chunk: Uint8Array): Uint8Array | null {
-    if (this.done || this.failure !== null) return null
-    if (this.#frames !== null) return this.#frames.push(chunk, this.#see)
-    const begin = concat([this.#lead, chunk])
-    const first = begin.find((byte) => byte > 0x20)
-    if (first === undefined) {
-      this.#lead = begin
-      return null
-    }
-    this.#frames = first === OPEN_BRACKET ? new ArrayFrames() : new EventFrames()
-    return this.#frames.push(begin, this.#see)
+    if (this.failure !== null) return null
+    const frames = this.#framer.push(chunk)
+    return frames === null ? null : this.#frames(frames)
   }
 
   end(): Uint8Array | null {
-    if (this.#frames === null || this.done || this.failure !== null) return null
-    return this.#frames.end(this.#see)
+    const rest = this.#framer.rest()
+    if (rest.length === 0 || this.failure !== null) return null
+    const frame = `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
+    // Half a frame helps nobody; a whole one that only lacks its empty line does.
+    return parseData(dataOf(frame)) === null ? null : this.#frames(fromLatin1(frame))
   }
 
   metered(): Metered {
@@ -71,11 +60,22 @@ class GeminiTap implements StreamTap {
   }
 
   fail(face: object): Uint8Array {
-    return this.#frames === null ? frameOf(face) : this.#frames.fail(face)
+    return fromText(`data: ${JSON.stringify(face)}\n\n`)
   }
 
   finish(): Uint8Array {
-    return this.#frames === null ? NOTHING : this.#frames.finish()
+    return NOTHING
+  }
+
+  /** The frames up to the first that is an error; null when that is none. */
+  #frames(frames: Uint8Array): Uint8Array | null {
+    const text = latin1(frames)
+    for (let from = 0; from < text.length; ) {
+      const end = frameEnd(text, from)
+      if (!this.#note(dataOf(text.slice(from, end)))) return from === 0 ? null : frames.subarray(0, from)
+      from = end
+    }
+    return frames
   }
 
   #lastUsage(): Usage | null {

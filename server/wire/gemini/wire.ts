@@ -3,6 +3,7 @@ import { latin1 } from '../bytes.ts'
 import { readMember, scanObject, skipSpace } from '../json.ts'
 import { estimated, estimateTokens } from '../openai/usage.ts'
 import { type Answer, AnswerError, type Ask, type SaidInPath, type Wire, WireError } from '../wire.ts'
+import { asArray } from './array.ts'
 import { textsOf } from './chunk.ts'
 import type { Json } from './json.ts'
 import { tapGemini } from './stream.ts'
@@ -30,6 +31,13 @@ export const gemini: Wire = {
   readAnswer: (bytes, ask) => readAnswer(bytes, () => estimated(promptTokens(ask), answerTokens(parse(bytes)))),
 
   tap: (ask) => tapGemini(() => promptTokens(ask)),
+}
+
+/** The same for callers who don't ask for events (`alt=sse`): a stream is one JSON array that grows. */
+export const geminiInArrays: Wire = {
+  ...gemini,
+  tap: (ask) => asArray(gemini.tap(ask)),
+  streamForm: { contentType: 'application/json; charset=utf-8', of: asArray },
 }
 
 function readPath(said: SaidInPath | null | undefined): SaidInPath {

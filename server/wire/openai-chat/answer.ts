@@ -1,6 +1,6 @@
 import type { AnswerContext } from '../dialect.ts'
 import type { Choice, Completion, Part } from '../model.ts'
-import { additionsOf } from '../openai/additions.ts'
+import { additionsOf, markedUsage } from '../openai/additions.ts'
 import { writeOpenaiUsage } from '../openai/usage.ts'
 import type { Ask } from '../wire.ts'
 import { chatTier, writeFinish } from './finish.ts'
@@ -15,17 +15,13 @@ export function writeAnswer(answer: Completion, context: AnswerContext): string 
   const { callId, additions, createdAtS } = context
   const tier = chatTier(answer.serviceTier)
   const extras = answer.extras.filter(({ wire }) => wire === WIRE).map(({ name, value }) => [name, value])
-  const usage = answer.usage === null ? null : writeOpenaiUsage(answer.usage)
-  if (usage !== null && additions !== null && additions.watchllmTokens !== null) {
-    usage.watchllm_tokens = additions.watchllmTokens
-  }
   return JSON.stringify({
     id: answer.id ?? answerId(callId),
     object: 'chat.completion',
     created: answer.createdAtS ?? createdAtS,
     model: answer.model ?? context.model,
     choices: answer.choices.map((choice, index) => writeChoice(choice, { ...context, index })),
-    ...(usage === null ? {} : { usage }),
+    ...(answer.usage === null ? {} : { usage: markedUsage(writeOpenaiUsage(answer.usage), context) }),
     ...(tier === null ? {} : { service_tier: tier }),
     ...Object.fromEntries(extras),
     ...(additions === null ? {} : additionsOf(additions)),

@@ -1,7 +1,7 @@
 import type { Usage } from '../../../db/model/usage.ts'
 import type { StreamContext, StreamWriter } from '../dialect.ts'
 import type { Delta, Part, ReasoningPart, StreamEvent } from '../model.ts'
-import { additionsOf } from '../openai/additions.ts'
+import { additionsOf, markedUsage } from '../openai/additions.ts'
 import { writeOpenaiUsage } from '../openai/usage.ts'
 import type { Additions } from '../wire.ts'
 import { answerId, isLegacy } from './answer.ts'
@@ -18,6 +18,7 @@ export class ChatWriter implements StreamWriter {
   readonly #choices = new Map<number, ChoiceWriter>()
   #head = ''
   #usage: Usage | null = null
+  #isEstimated = false
 
   constructor(context: StreamContext) {
     this.#context = context
@@ -39,6 +40,7 @@ export class ChatWriter implements StreamWriter {
         return this.#choice(event.choice).finish(event)
       case 'usage':
         this.#usage = event.usage
+        this.#isEstimated = event.isEstimated === true
         return ''
       default:
         return ''
@@ -48,8 +50,7 @@ export class ChatWriter implements StreamWriter {
   finish(additions: Additions | null): string {
     const done = 'data: [DONE]\n\n'
     if (this.#context.ask.wantsUsage && this.#usage !== null) {
-      const usage = writeOpenaiUsage(this.#usage)
-      if (additions !== null && additions.watchllmTokens !== null) usage.watchllm_tokens = additions.watchllmTokens
+      const usage = markedUsage(writeOpenaiUsage(this.#usage), { additions, isEstimated: this.#isEstimated })
       const late = additions === null ? '' : `,${JSON.stringify(additionsOf(additions)).slice(1, -1)}`
       return `${this.#head}"choices":[],"usage":${JSON.stringify(usage)}${late}}\n\n${done}`
     }

@@ -1,7 +1,7 @@
 import type { Usage } from '../../../db/model/usage.ts'
 import type { AnswerContext, ClientDialect, StreamContext, StreamWriter } from '../dialect.ts'
 import type { Choice, Completion, Finish, Part, StreamEvent } from '../model.ts'
-import { additionsOf } from '../openai/additions.ts'
+import { additionsOf, markedUsage } from '../openai/additions.ts'
 import { writeOpenaiUsage } from '../openai/usage.ts'
 import { writeFinish } from '../openai-chat/finish.ts'
 import type { Additions } from '../wire.ts'
@@ -28,7 +28,7 @@ function writeAnswer(answer: Completion, context: AnswerContext): string {
     created: answer.createdAtS ?? context.createdAtS,
     model: answer.model ?? context.model,
     choices: answer.choices.map((choice, index) => writeChoice(choice, { echo, index })),
-    ...(answer.usage === null ? {} : { usage: usageWith(answer.usage, additions) }),
+    ...(answer.usage === null ? {} : { usage: markedUsage(writeOpenaiUsage(answer.usage), context) }),
     ...(additions === null ? {} : additionsOf(additions)),
   })
 }
@@ -56,11 +56,6 @@ function answerId(callId: string): string {
   return `cmpl-${callId.replace(/^req_/, '')}`
 }
 
-function usageWith(usage: Usage, additions: Additions | null): object {
-  const tokens = additions?.watchllmTokens ?? null
-  return { ...writeOpenaiUsage(usage), ...(tokens === null ? {} : { watchllm_tokens: tokens }) }
-}
-
 class CompletionsWriter implements StreamWriter {
   readonly #context: StreamContext
   readonly #echo: string
@@ -69,6 +64,7 @@ class CompletionsWriter implements StreamWriter {
   readonly #logprobs = new Map<number, LegacyLogprobs>()
   #head = ''
   #usage: Usage | null = null
+  #isEstimated = false
 
   constructor(context: StreamContext) {
     this.#context = context
@@ -94,6 +90,7 @@ class CompletionsWriter implements StreamWriter {
       }
       case 'usage':
         this.#usage = event.usage
+        this.#isEstimated = event.isEstimated === true
         return ''
       default:
         return ''
@@ -107,8 +104,8 @@ class CompletionsWriter implements StreamWriter {
       return additions === null ? done : `: watchllm ${late}\n\n${done}`
     }
     const more = additions === null ? '' : `,${late.slice(1, -1)}`
-    const usage = JSON.stringify(usageWith(this.#usage, additions))
-    return `${this.#head}"choices":[],"usage":${usage}${more}}\n\n${done}`
+    const usage = markedUsage(writeOpenaiUsage(this.#usage), { additions, isEstimated: this.#isEstimated })
+    return `${this.#head}"choices":[],"usage":${JSON.stringify(usage)}${more}}\n\n${done}`
   }
 
   fail(face: object): string {

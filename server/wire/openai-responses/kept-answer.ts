@@ -7,6 +7,8 @@ import { dataOf, splitFrames, withData } from '../sse.ts'
 export interface KeptFace {
   readonly id: string
   readonly previousId: string | null
+  /** The conversation that it belongs to; null: none, though it was asked for; absent: it was not. */
+  readonly conversation?: { readonly id: string } | null
   readonly store: boolean
   readonly background: boolean
 }
@@ -24,6 +26,7 @@ export function withFace(response: Uint8Array, face: KeptFace): Uint8Array {
   }
   set('id', face.id)
   set('previous_response_id', face.previousId)
+  if (face.conversation !== undefined) set('conversation', face.conversation)
   set('store', face.store)
   if (face.background || members.has('background')) set('background', face.background)
   const end = response.lastIndexOf(0x7d)

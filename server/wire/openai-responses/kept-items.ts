@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { KeptTurn } from '../../../db/model/responses.ts'
 import { type Json, records } from '../openai-chat/values.ts'
-import { inputItemsOf, itemsOfAnswer } from './state.ts'
+import { inputItemsOf, itemsOfAnswer, shownItem } from './state.ts'
 
 /** What kept turns hold, item by item. */
 
@@ -24,13 +24,20 @@ export function outputOf({ answerJson }: Pick<KeptTurn, 'answerJson'>): Json[] {
 }
 
 /** The items that a turn added, as lists show them: whole, and with an id each. */
-export function shownInput({ id, inputJson }: Pick<KeptTurn, 'id' | 'inputJson'>): Json[] {
+export function shownInput(turn: Pick<KeptTurn, 'id' | 'inputJson' | 'inputIds'>): Json[] {
+  const { id, inputJson, inputIds } = turn
+  if (inputIds !== undefined) return inputOf(turn).map((item, index) => shownItem(item, inputIds[index]!))
   return inputItemsOf(Buffer.from(`{"input":${inputJson}}`), id.replace(/^resp_/, ''))
 }
 
 /** What a turn's items can be referred to by. */
 export function idsOf(turn: KeptTurn): string[] {
-  return [...byId(turn).keys()].filter((id) => id.length <= MAX_ID && VISIBLE.test(id))
+  return [...byId(turn).keys()].filter(isUsable)
+}
+
+/** True for what can be asked for by its name. */
+export function isUsable(id: unknown): id is string {
+  return typeof id === 'string' && id.length <= MAX_ID && VISIBLE.test(id)
 }
 
 /** A turn's items by their ids. */

@@ -37,8 +37,8 @@ export function readWish({ body, members }: Ask): Wish {
   if (previous !== null && typeof previous !== 'string') {
     throw new WireError('"previous_response_id" must be a string', 'previous_response_id')
   }
-  const conversation = idIn(readMember(body, members, 'conversation'))
-  if (conversation !== null && previous !== null) {
+  const conversation = idIn(readMember(body, members, 'conversation') ?? null)
+  if (conversation !== null && (previous ?? '') !== '') {
     throw new WireError('Use "previous_response_id" or "conversation", not both', 'conversation')
   }
   const store = flag('store', true)
@@ -55,10 +55,10 @@ export function readWish({ body, members }: Ask): Wish {
 }
 
 function idIn(value: unknown): string | null {
+  if (value === null) return null
   const id = isRecord(value) ? value.id : value
-  if (id === undefined || id === null) return null
-  if (typeof id !== 'string' || id === '') throw new WireError('"conversation" must be an id', 'conversation')
-  return id
+  if (typeof id === 'string' && id !== '') return id
+  throw new WireError('"conversation" must be an id, or an object with an "id"', 'conversation')
 }
 
 /** True when the input has to be rewritten whatever is kept: it refers to items, or holds what we have compacted. */
@@ -111,7 +111,9 @@ export function keptElsewhere(ask: Ask, input: readonly Json[] | null, thinks: b
   const body = withoutMembers(ask.body, ['previous_response_id', 'conversation', 'background', 'generate'])
   const members = scanObject(body)
   const splices: Splice[] = []
-  const first = members.values().next().value!.keyStart
+  const first = members.values().next().value?.keyStart
+  // Where only the id of a conversation was said, nothing is left of the request.
+  if (first === undefined) return Buffer.from(JSON.stringify({ store: false, ...(input === null ? {} : { input }) }))
   const set = (name: string, value: unknown): void => {
     const text = JSON.stringify(value)
     const span = members.get(name)

@@ -1,8 +1,9 @@
 import type { Usage } from '../../../db/model/usage.ts'
 import type { AnswerContext, StreamContext } from '../dialect.ts'
 import type { Completion, Finish } from '../model.ts'
-import { bodyAdditions } from '../openai/additions.ts'
+import { bodyAdditions, markedUsage } from '../openai/additions.ts'
 import { decodeLatin1 } from '../openai/chunk.ts'
+import type { Additions } from '../wire.ts'
 import { type Echo, echoOf, responseId, suffixOf } from './echo.ts'
 import { type Naming, outputJson } from './output.ts'
 import { namesOf } from './tools.ts'
@@ -20,8 +21,9 @@ export interface ResponseState {
   readonly error?: { readonly code: string; readonly message: string }
   readonly serviceTier?: string | null
   readonly completedAtS?: number | null
-  /** The cost in provider-neutral tokens. */
-  readonly watchllmTokens?: number | null
+  /** What is added to the usage. */
+  readonly additions?: Additions | null
+  readonly isEstimated?: boolean
 }
 
 /** Writes one call's response in its several states; what it repeats of the request is made once. */
@@ -48,14 +50,13 @@ export class ResponseText {
       `${this.#head},"status":"${status}","completed_at":${completedAtS},"error":${JSON.stringify(error)},` +
       `"incomplete_details":${JSON.stringify(details)},"model":${JSON.stringify(state.model)},` +
       `"output":[${state.output}],"service_tier":${JSON.stringify(serviceTier ?? 'default')},` +
-      `"usage":${usage === null ? null : usageJson(usage, state.watchllmTokens ?? null)},${this.#echo}`
+      `"usage":${usage === null ? null : usageJson(usage, state)},${this.#echo}`
     )
   }
 }
 
-function usageJson(usage: Usage, tokens: number | null): string {
-  const written = writeResponsesUsage(usage)
-  return JSON.stringify(tokens === null ? written : { ...written, watchllm_tokens: tokens })
+function usageJson(usage: Usage, { additions = null, isEstimated = false }: ResponseState): string {
+  return JSON.stringify(markedUsage(writeResponsesUsage(usage), { additions, isEstimated }))
 }
 
 const LENGTH = 'max_output_tokens'
@@ -70,7 +71,7 @@ const UNFINISHED: ReadonlySet<string> = new Set(['length', 'filter', 'pause'])
 
 /** A whole answer as the caller reads it. */
 export function writeAnswer(answer: Completion, context: AnswerContext): string {
-  const { additions } = context
+  const { additions, isEstimated = false } = context
   const response = new ResponseText(context)
   const choice = answer.choices[0]
   const finish = choice?.finish ?? null
@@ -85,7 +86,8 @@ export function writeAnswer(answer: Completion, context: AnswerContext): string 
     usage: answer.usage,
     finish,
     serviceTier: answer.serviceTier,
-    watchllmTokens: additions?.watchllmTokens ?? null,
+    additions,
+    isEstimated,
     completedAtS: status === 'completed' ? Math.trunc(context.createdAtS) + tookS : null,
   })
   return additions === null ? text : `${text.slice(0, -1)},${decodeLatin1(bodyAdditions(additions))}}`

@@ -54,11 +54,19 @@ export function referencesIn(body: Uint8Array): string[] {
  */
 export function inputItemsOf(body: Uint8Array, suffix: string): Item[] {
   const items = itemsOfInput(readMember(body, scanObject(body), 'input'))
-  return items.map((item, index) => {
-    const id = textOr(item.id, '') || `${prefixOf(item.type)}_${suffix}_in${index}`
-    if (isMessage(item)) return { id, status: 'completed', ...said(item), type: 'message', content: contentOf(item) }
-    return HAS_STATUS.has(item.type) ? { id, status: 'completed', ...said(item) } : { id, ...said(item) }
-  })
+  return items.map((item, index) => shownItem(item, textOr(item.id, '') || mintedId(item, `${suffix}_in${index}`)))
+}
+
+/** An item as lists show it: with an id, messages with a status and their content as parts. */
+export function shownItem(item: Item, id: string): Item {
+  if (isMessage(item))
+    return { id, status: 'completed', ...said({ ...item, id }), type: 'message', content: contentOf(item) }
+  return { id, ...(HAS_STATUS.has(item.type) ? { status: 'completed' } : {}), ...said({ ...item, id }) }
+}
+
+/** An id for one that has none; its beginning says what kind of item it is. */
+export function mintedId(item: Item, suffix: string): string {
+  return `${prefixOf(item.type)}_${suffix}`
 }
 
 const HAS_STATUS: ReadonlySet<unknown> = new Set([

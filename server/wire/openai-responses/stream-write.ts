@@ -24,6 +24,7 @@ class Writer implements StreamWriter {
   readonly #items: string[] = []
   #open: OpenItem | null = null
   #usage: Usage | null = null
+  #isEstimated = false
   #finish: Finish | null = null
 
   constructor(context: StreamContext) {
@@ -48,6 +49,7 @@ class Writer implements StreamWriter {
         return ''
       case 'usage':
         this.#usage = event.usage
+        this.#isEstimated = event.isEstimated === true
         return ''
       default:
         return ''
@@ -59,8 +61,8 @@ class Writer implements StreamWriter {
     const out = this.#start() + this.#close(status)
     const tookS = Math.round((additions?.latencyMs ?? 0) / 1000)
     const completedAtS = status === 'completed' ? Math.trunc(this.#context.createdAtS) + tookS : null
-    const watchllmTokens = additions?.watchllmTokens ?? null
-    const known = { status, usage: this.#usage, finish: this.#finish, completedAtS, watchllmTokens }
+    const counted = { usage: this.#usage, isEstimated: this.#isEstimated, additions }
+    const known = { status, ...counted, finish: this.#finish, completedAtS }
     const late = additions === null ? '' : `: watchllm {${decodeLatin1(bodyAdditions(additions))}}\n\n`
     return `${out}${late}${this.#lifecycle(`response.${status}`, known)}data: [DONE]\n\n`
   }

@@ -108,7 +108,8 @@ function isSomething(error: unknown): boolean {
 /** What is long and no text that the model reads. */
 const NO_TEXT: ReadonlySet<string> = new Set(['file_data', 'encrypted_content', 'file_id', 'call_id', 'id'])
 
-function promptTokens(ask: Ask): number {
+/** An estimate of what the model reads: input, instructions, tools, the schema to answer by. */
+export function promptTokens(ask: Pick<Ask, 'body' | 'members'>): number {
   const read = (name: string): unknown => {
     const span = ask.members.get(name)
     if (span === undefined) return null

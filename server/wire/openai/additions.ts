@@ -113,3 +113,17 @@ function usageAdditions(additions: Additions, isEstimated: boolean): string {
   const source = isEstimated ? ',"watchllm_source":"estimated"' : ''
   return additions.watchllmTokens === null ? source : `${source},"watchllm_tokens":${additions.watchllmTokens}`
 }
+
+/** The same on a usage object that is made here; without additions it stays as it is. */
+export function markedUsage(
+  usage: Readonly<Record<string, unknown>>,
+  { additions, isEstimated = false }: { readonly additions: Additions | null; readonly isEstimated?: boolean },
+): Readonly<Record<string, unknown>> {
+  if (additions === null) return usage
+  const { watchllmTokens } = additions
+  return {
+    ...usage,
+    ...(isEstimated ? { watchllm_source: 'estimated' } : {}),
+    ...(watchllmTokens === null ? {} : { watchllm_tokens: watchllmTokens }),
+  }
+}

@@ -1,6 +1,7 @@
 import { asBuffer, latin1, splice } from '../bytes.ts'
 import { readMember, scanObject } from '../json.ts'
 import { AnswerError, type Ask, type Members, type Pass, type PassId, type Wire, WireError } from '../wire.ts'
+import { BytesTap } from './bytes-tap.ts'
 import { type FormPart, isForm, readForm } from './multipart.ts'
 import { PassTap } from './tap.ts'
 import { readPassUsage, UNCOUNTED } from './usage.ts'
@@ -20,6 +21,7 @@ export function passing(id: PassId, pass: Pass, model: string | null): Wire {
         const metered = isJson(contentType) ? readPassUsage(id, readJson(bytes)) : null
         return { ...(metered ?? UNCOUNTED), withAdditions: () => latin1(bytes) }
       },
+      tapBytes: (contentType) => (pass.givesBytes === true && !isJson(contentType) ? new BytesTap() : null),
     },
     readAsk: (body) => readAsk(body, pass, model),
     edit: (ask, edits) => ({ body: withModel(ask, edits.model), adapted: [] }),
