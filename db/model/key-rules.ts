@@ -71,6 +71,11 @@ function isNone({ models, endpoints, prefers, minutes, promptCache, bodyAddition
   return models.length === 0 && endpoints === null && prefers === null && minutes.length === 0 && isDefault
 }
 
+/** Whether a key may use a model, by its own list and its project's. @param model the provider's own id */
+export function mayUse(rules: KeyRules | null | undefined, provider: string, model: string): boolean {
+  return rules?.models.every((list) => listHas(list, provider, model)) ?? true
+}
+
 /**
  * Whether a list of models has this one: as `provider/model`, by all of its provider's, or by its id alone, which then
  * is the model's whoever serves it. @param model the provider's own id

@@ -27,7 +27,14 @@ export async function contextOf(
   const { control } = deps
   const asked = request.headers.get(ORGANIZATION_HEADER)
   const known = await knownOf(request, asked, deps)
-  return { deps, control, ...known, organizationId: asked, ...arrival, isLocal: isLocal(request, arrival.address) }
+  return {
+    deps,
+    control,
+    ...known,
+    organizationId: asked,
+    ...arrival,
+    isLocal: isLocal(request, arrival.address, control.publicUrl()),
+  }
 }
 
 type Known = Pick<Context, 'caller' | 'membership'>
@@ -85,7 +92,8 @@ const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3})$/i
 const LOCAL_HOST = /^(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
-function isLocal({ headers }: Request, address: string | null): boolean {
-  if (address === null || !LOOPBACK.test(address)) return false
+/** A proxy on this machine may say nothing of those it speaks for; but then the gateway has another name in public. */
+function isLocal({ headers }: Request, address: string | null, publicUrl: string): boolean {
+  if (address === null || !LOOPBACK.test(address) || !LOCAL_HOST.test(new URL(publicUrl).host)) return false
   return LOCAL_HOST.test(headers.get('host') ?? '') && !FORWARDED.some((name) => headers.has(name))
 }

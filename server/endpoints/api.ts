@@ -48,6 +48,8 @@ function consoleOf(deps: Deps, control: Control): Promise<Console> {
   if (made === undefined) {
     made = import('../console/index.ts').then(({ createConsole }) => createConsole({ ...deps, control }))
     consoles.set(deps, made)
+    // What could not be loaded now is tried again by the next request.
+    made.catch(() => consoles.delete(deps))
   }
   return made
 }

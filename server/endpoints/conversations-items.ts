@@ -13,7 +13,7 @@ const LARGEST_PAGE = 100
 
 /** `POST /v1/conversations/{id}/items`: up to 20, behind all that is there. */
 export async function createConversationItems(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const { items: value } = await bodyOf(incoming, deps)
   const { maxBodyBytes } = deps.settings
   const size = await deps.conversations.size(projectId, id).catch(away)
@@ -36,7 +36,7 @@ export async function createConversationItems(incoming: Incoming, deps: Deps, { 
 
 /** `GET /v1/conversations/{id}/items[?limit=&order=&after=]` */
 export async function conversationItems(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const query = new URLSearchParams(incoming.query)
   const limit = Number(query.get('limit') ?? PAGE)
   const order = query.get('order') ?? 'desc'
@@ -50,13 +50,13 @@ export async function conversationItems(incoming: Incoming, deps: Deps, { id }: 
 
 /** `GET /v1/conversations/{id}/items/{item}` */
 export async function conversationItem(incoming: Incoming, deps: Deps, { ids }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   return json(deps, itemFace(await foundItem(projectId, ids, deps)))
 }
 
 /** `DELETE /v1/conversations/{id}/items/{item}`: it is gone for good, and calls go on without it. */
 export async function deleteConversationItem(incoming: Incoming, deps: Deps, { ids }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const [id = '', itemId = ''] = ids
   const conversation = await foundConversation(projectId, id, deps)
   if (!(await deps.conversations.deleteItem(projectId, id, itemId).catch(away))) throw noItem(itemId)

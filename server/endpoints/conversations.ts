@@ -16,7 +16,7 @@ const ID_BYTES = 16
 
 /** `POST /v1/conversations`: one of the key's own project, with up to 20 items to begin with. */
 export async function createConversation(incoming: Incoming, deps: Deps): Promise<Reply> {
-  const { projectId, organizationId } = await principalOf(incoming, deps)
+  const { projectId, organizationId } = await principalOf(incoming, deps, 'responses')
   const said = await bodyOf(incoming, deps)
   const metadataJson = asked(() => readMetadata(said.metadata ?? null))
   const createdAtMs = deps.clock.now()
@@ -29,13 +29,13 @@ export async function createConversation(incoming: Incoming, deps: Deps): Promis
 
 /** `GET /v1/conversations/{id}` */
 export async function conversation(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   return json(deps, conversationFace(await foundConversation(projectId, id, deps)))
 }
 
 /** `POST /v1/conversations/{id}`: other metadata in place of what it had. */
 export async function updateConversation(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const { metadata } = await bodyOf(incoming, deps)
   if (metadata === undefined) throw invalid('metadata', 'an object')
   const metadataJson = asked(() => readMetadata(metadata))
@@ -45,7 +45,7 @@ export async function updateConversation(incoming: Incoming, deps: Deps, { id }:
 
 /** `DELETE /v1/conversations/{id}`: it is gone for good with its items; responses stay. */
 export async function deleteConversation(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   if (!(await deps.conversations.delete(projectId, id).catch(away))) throw unknown(id)
   return json(deps, { id, object: 'conversation.deleted', deleted: true })
 }

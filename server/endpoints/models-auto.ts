@@ -1,3 +1,4 @@
+import { mayUse } from '../../db/model/key-rules.ts'
 import { accountFor } from '../accounts.ts'
 import { autoModels, isTask, TASKS } from '../catalog/catalog.ts'
 import type { Deps } from '../deps.ts'
@@ -15,7 +16,9 @@ export async function modelsAuto(incoming: Incoming, deps: Deps): Promise<Reply>
   if (!isTask(task)) {
     throw new GatewayError('invalid_request', `"task" must be one of ${TASKS.join(', ')}`, { param: 'task' })
   }
-  const picks = autoModels(task, (provider) => accountFor(principal, provider, deps) !== null)
+  const all = autoModels(task, (provider) => accountFor(principal, provider, deps) !== null)
+  const picks = all.filter(({ provider, model }) => mayUse(principal.rules, provider, model))
+  if (picks.length === 0) throw new GatewayError('model_not_allowed', `This key may use no model for ${task}`)
   const [primary, ...alternatives] = picks
     .slice(0, 1 + MOST_ALTERNATIVES)
     .map(({ id, name, provider, reason, configured }) => ({ id, name, provider, reason, configured }))

@@ -1,3 +1,4 @@
+import { mayUse } from '../../db/model/key-rules.ts'
 import {
   CATEGORIES,
   isCategory,
@@ -20,11 +21,11 @@ const PAGE = 20
 const LARGEST_PAGE = 1000
 
 /**
- * `GET /v1/models[?category=]`; a page in Anthropic's shape for callers that send `anthropic-version`. Under
+ * `GET /v1/models[?category=]`: those that the key may use; a page in Anthropic's shape for callers that send `anthropic-version`. Under
  * `/v1/{provider}` that provider's part, as a client finds it whose base URL that is: by the provider's own ids.
  */
 export async function models(incoming: Incoming, deps: Deps, place: Place): Promise<Reply> {
-  await principalOf(incoming, deps)
+  const { rules } = await principalOf(incoming, deps)
   const provider = place.provider ?? undefined
   const query = new URLSearchParams(incoming.query)
   const category = query.get('category') ?? undefined
@@ -33,7 +34,7 @@ export async function models(incoming: Incoming, deps: Deps, place: Place): Prom
       param: 'category',
     })
   }
-  const found = listModels(category, provider)
+  const found = listModels(category, provider).filter((one) => mayUse(rules, one.provider, one.id))
   if (speaksAnthropic(incoming)) return json(deps, page(found, query, provider !== undefined))
   const data = found.map((one) => entry(one, deps, provider !== undefined))
   return json(deps, { object: 'list', data, models: data, total: data.length })
@@ -41,9 +42,9 @@ export async function models(incoming: Incoming, deps: Deps, place: Place): Prom
 
 /** `GET /v1/models/{id}`; an id may have slashes. Under `/v1/{provider}` by the provider's own id. */
 export async function model(incoming: Incoming, deps: Deps, { id, provider }: Place): Promise<Reply> {
-  await principalOf(incoming, deps)
+  const { rules } = await principalOf(incoming, deps)
   const found = provider === null ? modelOf(id) : (listedModel(provider, id) ?? modelOf(`${provider}/${id}`))
-  if (found === null) {
+  if (found === null || !mayUse(rules, found.provider, found.id)) {
     throw new GatewayError('invalid_model', `Unknown model "${id.slice(0, 128)}": GET /v1/models lists those known`, {
       param: 'model',
     })

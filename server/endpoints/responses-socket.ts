@@ -28,7 +28,7 @@ const FAILED = 502
  * @throws GatewayError `invalid_api_key` before it is opened
  */
 export async function responsesSocket(incoming: Incoming, deps: Deps, place: Place): Promise<(peer: Peer) => Talk> {
-  await principalOf(incoming, deps)
+  await principalOf(incoming, deps, 'responses')
   return (peer) => new Turns(peer, { incoming, deps, place })
 }
 

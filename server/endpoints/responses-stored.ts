@@ -14,7 +14,7 @@ const LARGEST_PAGE = 100
 
 /** `GET /v1/responses/{id}[?stream=true&starting_after=]`: a stored response of the key's own project. */
 export async function response(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const query = new URLSearchParams(incoming.query)
   if (query.get('stream') === 'true') return events(await found(projectId, id, deps), query, deps)
   return json(deps, JSON.parse((await found(projectId, id, deps)).answerJson))
@@ -36,7 +36,7 @@ function events({ id, projectId }: KeptResponse, query: URLSearchParams, deps: D
 
 /** `DELETE /v1/responses/{id}`: it is gone for good; what goes on from it can't any more. */
 export async function deleteResponse(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const deleted = await deps.responses.delete(projectId, id).catch(away)
   if (!deleted) throw unknown(id)
   jobOf(projectId, id, deps)?.cancel()
@@ -45,7 +45,7 @@ export async function deleteResponse(incoming: Incoming, deps: Deps, { id }: Pla
 
 /** `POST /v1/responses/{id}/cancel`: ends a response that runs in the background, whichever instance runs it. */
 export async function cancelResponse(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const kept = await found(projectId, id, deps)
   if (kept.aliveAtMs === null) {
     throw new GatewayError('invalid_request', 'Only responses made with "background": true can be cancelled')
@@ -62,7 +62,7 @@ export async function cancelResponse(incoming: Incoming, deps: Deps, { id }: Pla
 
 /** `GET /v1/responses/{id}/input_items[?limit=&order=&after=]`: all that the model read, the turns before included. */
 export async function inputItems(incoming: Incoming, deps: Deps, { id }: Place): Promise<Reply> {
-  const { projectId } = await principalOf(incoming, deps)
+  const { projectId } = await principalOf(incoming, deps, 'responses')
   const page = readPage(new URLSearchParams(incoming.query))
   const chain = await deps.responses.chain(projectId, id, deps.clock.now()).catch(away)
   if (chain === null) throw unknown(id)

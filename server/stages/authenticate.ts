@@ -7,15 +7,17 @@ import type { Incoming } from '../http.ts'
 /** Key -> principal. @throws GatewayError `invalid_api_key`, `insufficient_permissions` */
 export async function authenticate(call: Received, deps: Deps): Promise<Known> {
   const known = grow(call, { principal: await principalOf(call.incoming, deps) })
-  const { name } = known.service
-  if (known.principal.rules?.endpoints?.has(name) === false) {
-    throw new GatewayError('insufficient_permissions', `This key may not use ${name}`, { details: { endpoint: name } })
-  }
+  // Only now: a refusal is put down to the key.
+  requireEndpoint(known.principal, known.service.name)
   return known
 }
 
-/** Who holds the key of a request; answers without the database for keys known before. */
-export async function principalOf(incoming: Incoming, deps: Deps): Promise<Principal> {
+/**
+ * Who holds the key of a request; answers without the database for keys known before.
+ * @param endpoint as in the log, where the request is for one that a key can be kept from
+ * @throws GatewayError `invalid_api_key`, `insufficient_permissions`
+ */
+export async function principalOf(incoming: Incoming, deps: Deps, endpoint?: string): Promise<Principal> {
   const secret = secretOf(incoming)
   if (secret === null) {
     throw new GatewayError(
@@ -29,7 +31,13 @@ export async function principalOf(incoming: Incoming, deps: Deps): Promise<Princ
   const found = deps.directory.lookup(secret)
   const principal = found instanceof Promise ? await found.catch(unreachable) : found
   if (principal === null) throw new GatewayError('invalid_api_key', 'This API key is unknown, expired or revoked')
+  if (endpoint !== undefined) requireEndpoint(principal, endpoint)
   return principal
+}
+
+function requireEndpoint({ rules }: Principal, endpoint: string): void {
+  if (rules?.endpoints?.has(endpoint) !== false) return
+  throw new GatewayError('insufficient_permissions', `This key may not use ${endpoint}`, { details: { endpoint } })
 }
 
 /** Where the clients of other providers put their key: Anthropic's, Google's in two ways, Azure's. */

@@ -1,4 +1,4 @@
-import { type KeyRules, listHas, type Preference } from '../../db/model/key-rules.ts'
+import { type KeyRules, mayUse, type Preference } from '../../db/model/key-rules.ts'
 import { accountFor, lockedKeys } from '../accounts.ts'
 import { type Admitted, grow, type Routed, type Target } from '../call.ts'
 import {
@@ -142,14 +142,15 @@ function allow(call: Admitted, rules: KeyRules | null, choice: Choice): Choice {
 
 function isAllowed(
   { ask, service }: Admitted,
-  { models }: KeyRules,
+  rules: KeyRules,
   { provider, model }: Pick<Choice, 'provider' | 'model'>,
 ): boolean {
+  const { models } = rules
   if (models.length === 0) return true
   // Batches, and OpenRouter's list of others to fall back on, name models where nobody looks: all must be allowed.
   const isAny = service.name === 'batches.create' || ask.members.has('models')
   if (isAny) return models.every((list) => list.has(`${provider}/*`))
-  return model === '' || models.every((list) => listHas(list, provider, model))
+  return model === '' || mayUse(rules, provider, model)
 }
 
 function notAllowed(message: string): GatewayError {

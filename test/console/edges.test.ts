@@ -150,8 +150,18 @@ describe('a token', () => {
 })
 
 describe('over a socket', () => {
+  it('a request from this machine is nothing where the gateway has a name in public', async () => {
+    const house = await consoleApp({ publicUrl: 'https://gateway.example' })
+    try {
+      const { url } = await house.app.listen()
+      expect(await (await fetch(`${url}/api/setup`)).json()).toMatchObject({ needs_token: true })
+    } finally {
+      await house.close()
+    }
+  }, 30_000)
+
   it('a request from this machine is known by its peer, its host and by no proxy', async () => {
-    const empty = await consoleApp()
+    const empty = await consoleApp({ publicUrl: 'http://localhost:8787' })
     try {
       const { url } = await empty.app.listen()
       const needsToken = async (headers: Record<string, string>) => {
