@@ -64,8 +64,9 @@ function packRow(record: Fields, usage: Fields, dirty: boolean): boolean {
   reserve(FIXED_BYTES)
   view.setInt16(at, CALL_COLUMNS.length)
   at += 2
-  for (const { field, counter, type } of CALL_COLUMNS) {
-    const value = counter ? usage[field] : record[field]
+  for (const { field, counter, type, mayLack } of CALL_COLUMNS) {
+    const said = counter ? usage[field] : record[field]
+    const value = said === undefined && mayLack === true ? 0 : said
     if (value === null || value === undefined) {
       // Fixed widths come first and are reserved together; a text reserves for itself and for what may follow it.
       view.setInt32(at, -1)
@@ -159,7 +160,7 @@ function addHour(hours: Map<string, Hour>, record: Fields, usage: Fields): void 
   hour.latencyUs += record.latencyUs as number
   if (typeof record.costPico === 'number') hour.cost += BigInt(record.costPico)
   for (let i = 0; i < COUNTER_COLUMNS.length; i++) {
-    hour.sums[i] = (hour.sums[i] as number) + (usage[COUNTER_COLUMNS[i]!.field] as number)
+    hour.sums[i] = (hour.sums[i] as number) + ((usage[COUNTER_COLUMNS[i]!.field] ?? 0) as number)
   }
 }
 

@@ -6,6 +6,7 @@ import * as people from './0004-people.ts'
 import * as conversations from './0005-conversations.ts'
 import * as controlPlane from './0006-control-plane.ts'
 import * as usage from './0007-usage.ts'
+import * as imageOutput from './0008-image-output.ts'
 
 /** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
 export interface Migration {
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly Migration[] = [
   conversations,
   controlPlane,
   usage,
+  imageOutput,
 ]

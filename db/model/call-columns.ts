@@ -11,6 +11,8 @@ export interface CallColumn {
   /** The field stands in `usage`. */
   readonly counter: boolean
   readonly type: ColumnType
+  /** Lines of journals that were written before there was such a counter don't have it: they mean 0. */
+  readonly mayLack?: boolean
 }
 
 type Fields = { readonly [F in Exclude<keyof CallRecord, 'usage'>]: readonly [column: string, type: ColumnType] }
@@ -61,7 +63,10 @@ const COUNTERS: { readonly [C in keyof Usage]: string } = {
   audioInput: 'usage_audio_input',
   audioOutput: 'usage_audio_output',
   imageInput: 'usage_image_input',
+  imageOutput: 'usage_image_output',
 }
+
+const MAY_LACK: ReadonlySet<keyof Usage> = new Set(['imageOutput'])
 
 function columns(fields: Partial<Fields>): CallColumn[] {
   return (Object.keys(fields) as (keyof Fields)[]).map((field) => {
@@ -76,6 +81,7 @@ export const COUNTER_COLUMNS: readonly CallColumn[] = (Object.keys(COUNTERS) as 
   field,
   counter: true,
   type: 'int',
+  mayLack: MAY_LACK.has(field),
 }))
 
 /** How a CallRecord lies in table `calls`: every field once, in the order in which rows are loaded. */

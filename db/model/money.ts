@@ -17,6 +17,7 @@ export interface Rates {
   readonly audioInput: number
   readonly audioOutput: number
   readonly imageInput: number
+  readonly imageOutput: number
 }
 
 /** One immutable version of a model's price. `id` names its content: the same content has the same id everywhere. */
@@ -49,6 +50,7 @@ const COUNTERS = [
   'audioInput',
   'audioOutput',
   'imageInput',
+  'imageOutput',
 ] as const
 
 function ratesFor(usage: Usage, price: Price): Rates {
@@ -72,7 +74,8 @@ export function costPico(usage: Usage, price: Price): number {
     usage.output * r.output +
     usage.audioInput * r.audioInput +
     usage.audioOutput * r.audioOutput +
-    usage.imageInput * r.imageInput
+    usage.imageInput * r.imageInput +
+    usage.imageOutput * r.imageOutput
   )
 }
 

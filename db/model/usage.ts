@@ -11,13 +11,15 @@ export interface Usage {
   readonly cacheWrite5m: number
   /** Written to the provider's cache for 1 hour. */
   readonly cacheWrite1h: number
-  /** All text output, the reasoning part included. */
+  /** All text output, the reasoning part included; neither audio nor image. */
   readonly output: number
   /** Part of `output`. */
   readonly reasoning: number
   readonly audioInput: number
   readonly audioOutput: number
   readonly imageInput: number
+  /** Pictures that the model made. */
+  readonly imageOutput: number
 }
 
 /** Where the counters come from. `estimated`: counted by us because the provider sent none. */
@@ -33,6 +35,7 @@ export const NO_USAGE: Usage = Object.freeze({
   audioInput: 0,
   audioOutput: 0,
   imageInput: 0,
+  imageOutput: 0,
 })
 
 /** Tokens of the prompt, whatever way they are priced. */
@@ -42,5 +45,5 @@ export function inputTotal(usage: Usage): number {
 
 /** Tokens of the answer, whatever way they are priced. */
 export function outputTotal(usage: Usage): number {
-  return usage.output + usage.audioOutput
+  return usage.output + usage.audioOutput + usage.imageOutput
 }

@@ -20,6 +20,7 @@ export interface CallsTable {
   usage_audio_input: number
   usage_audio_output: number
   usage_image_input: number
+  usage_image_output: number
   id: string
   organization_id: string
   project_id: string

@@ -15,6 +15,7 @@ export interface UsageHourlyTable {
   usage_audio_input: number
   usage_audio_output: number
   usage_image_input: number
+  usage_image_output: number
   latency_us: number
   /** Whole pico-dollars as text: sums pass what a number holds. Calls without a price count as 0. */
   cost_pico: string

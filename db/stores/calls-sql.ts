@@ -50,8 +50,8 @@ from json_to_recordset($1::json) as r(project_id text collate "C", hour_ms float
 ${ORDER}
 ${ADD}`
 
-function fromRecord({ field, counter, type }: (typeof CALL_COLUMNS)[number]): string {
-  if (counter) return `(usage)."${field}"`
+function fromRecord({ field, counter, type, mayLack }: (typeof CALL_COLUMNS)[number]): string {
+  if (counter) return mayLack === true ? `coalesce((usage)."${field}", 0)` : `(usage)."${field}"`
   return type === 'time' ? `to_timestamp("${field}" / 1000)` : `"${field}"`
 }
 

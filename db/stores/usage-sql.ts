@@ -26,7 +26,7 @@ const FAILED = sql`(outcome <> 'done' or status <> 200)`
 
 export const INPUT_TOKENS = sql<number>`(usage_input::bigint + usage_cache_read + usage_cache_write_5m
   + usage_cache_write_1h + usage_audio_input + usage_image_input)`
-export const OUTPUT_TOKENS = sql<number>`(usage_output::bigint + usage_audio_output)`
+export const OUTPUT_TOKENS = sql<number>`(usage_output::bigint + usage_audio_output + usage_image_output)`
 
 /** Sums over rows of `calls`, as a SumsRow. */
 export const CALL_SUMS = sql`count(*) as requests, count(*) filter (where outcome in ('error', 'cut')) as errors,

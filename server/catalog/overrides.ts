@@ -22,6 +22,7 @@ const counters = {
   audio_input: usdPerMillion.optional(),
   audio_output: usdPerMillion.optional(),
   image_input: usdPerMillion.optional(),
+  image_output: usdPerMillion.optional(),
 }
 
 const override = z.strictObject({
@@ -63,6 +64,7 @@ export function tariffOf(usd: Override): Tariff {
       audioInput: from.audio_input,
       audioOutput: from.audio_output,
       imageInput: from.image_input,
+      imageOutput: from.image_output,
     })
   return {
     perCall: Math.round((usd.per_call ?? 0) * 1e12),

@@ -14,6 +14,7 @@ export interface UsdRates {
   readonly audioInput?: number | undefined
   readonly audioOutput?: number | undefined
   readonly imageInput?: number | undefined
+  readonly imageOutput?: number | undefined
 }
 
 /** USD a million tokens are as many pico-dollars a token, times a million. Rounds away the float's own error only. */
@@ -40,6 +41,7 @@ export function ratesFrom(usd: UsdRates): Rates {
     audioInput: picoPerToken(usd.audioInput ?? input),
     audioOutput: picoPerToken(usd.audioOutput ?? output),
     imageInput: picoPerToken(usd.imageInput ?? input),
+    imageOutput: picoPerToken(usd.imageOutput ?? output),
   }
 }
 
@@ -81,6 +83,7 @@ export function tariffFrom(prices: ModelPrice): Tariff | null {
       audioInput: above(prices.input_audio_mtok, start),
       audioOutput: above(prices.output_audio_mtok, start),
       imageInput: above(prices.input_image_mtok, start),
+      imageOutput: above(prices.output_image_mtok, start),
     })
   return {
     // The tables give requests by the thousand: one USD is 1e9 pico-dollars a call.

@@ -57,6 +57,7 @@ function face({ call, price }: Receipt): Record<string, unknown> {
       audio_input: usage.audioInput,
       audio_output: usage.audioOutput,
       image_input: usage.imageInput,
+      image_output: usage.imageOutput,
       source: call.usageSource,
     },
     cost: cost({ call, price }),
@@ -81,6 +82,7 @@ const COUNTER_NAMES: { readonly [counter in CostLine['counter']]: string } = {
   audioInput: 'audio_input',
   audioOutput: 'audio_output',
   imageInput: 'image_input',
+  imageOutput: 'image_output',
 }
 
 /** Every factor of the bill; the lines and the fee for the call add up to the total. */

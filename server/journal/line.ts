@@ -14,7 +14,7 @@ const UNSTORABLE = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\
 const NOT_ASCII = /[\x7f-\uffff]/g
 
 const NO_CACHE = ',"cacheRead":0,"cacheWrite5m":0,"cacheWrite1h":0'
-const NO_MEDIA = ',"audioInput":0,"audioOutput":0,"imageInput":0'
+const NO_MEDIA = ',"audioInput":0,"audioOutput":0,"imageInput":0,"imageOutput":0'
 const NO_EXTRAS = ',"clientRequestId":null,"endUser":null,"metadata":null'
 const ALL_WELL = ',"status":200,"outcome":"done","errorCode":null,"attempts":1'
 
@@ -107,9 +107,9 @@ function usageText(u: Usage): string {
       ? NO_CACHE
       : `,"cacheRead":${u.cacheRead},"cacheWrite5m":${u.cacheWrite5m},"cacheWrite1h":${u.cacheWrite1h}`
   const media =
-    u.audioInput === 0 && u.audioOutput === 0 && u.imageInput === 0
+    u.audioInput === 0 && u.audioOutput === 0 && u.imageInput === 0 && u.imageOutput === 0
       ? NO_MEDIA
-      : `,"audioInput":${u.audioInput},"audioOutput":${u.audioOutput},"imageInput":${u.imageInput}`
+      : `,"audioInput":${u.audioInput},"audioOutput":${u.audioOutput},"imageInput":${u.imageInput},"imageOutput":${u.imageOutput}`
   return `{"input":${u.input}${cache},"output":${u.output},"reasoning":${u.reasoning}${media}}`
 }
 
@@ -117,7 +117,7 @@ function usageText(u: Usage): string {
 function finite(r: CallRecord): boolean {
   const u = r.usage
   const tokens = u.input + u.cacheRead + u.cacheWrite5m + u.cacheWrite1h + u.output + u.reasoning
-  const media = u.audioInput + u.audioOutput + u.imageInput
+  const media = u.audioInput + u.audioOutput + u.imageInput + u.imageOutput
   const times = r.createdAtMs + r.latencyUs + r.overheadUs + (r.firstByteUs ?? 0)
   return Number.isFinite(tokens + media + times + r.status + r.attempts + (r.costPico ?? 0))
 }

@@ -1,10 +1,10 @@
-import type { Socket } from 'node:net'
 import type { Reply, StreamBody } from '../http.ts'
 import { RequestError, type RequestHead } from './request-head.ts'
 import { type RequestHandler, RequestReader } from './request-reader.ts'
 import { type Carrier, ServerCall } from './server-call.ts'
-import { hasBody, headOf, NOWHERE, StreamSink, writeWhole } from './server-reply.ts'
+import { hasBody, headOf, NOWHERE, type StreamOptions, StreamSink, writeWhole } from './server-reply.ts'
 import type { Site } from './server-site.ts'
+import { asNodeSocket, type ServerSocket } from './server-socket.ts'
 
 /** What is read ahead of requests that wait for their turn, and of a body that nobody has asked for yet. */
 const HOLD_BYTES = 128 * 1024
@@ -15,7 +15,7 @@ const CLOSE = 'connection: close\r\n'
 
 /** One caller's connection: its requests are answered in order, one at a time. */
 export class Connection implements RequestHandler, Carrier {
-  readonly #socket: Socket
+  readonly #socket: ServerSocket
   readonly #site: Site
   readonly #reader = new RequestReader(this)
   readonly #keepAlive: string
@@ -42,7 +42,7 @@ export class Connection implements RequestHandler, Carrier {
   #queued = 0
   #queuedSince: number
 
-  constructor(socket: Socket, site: Site) {
+  constructor(socket: ServerSocket, site: Site) {
     this.#socket = socket
     this.#site = site
     this.#since = site.now
@@ -173,7 +173,7 @@ export class Connection implements RequestHandler, Carrier {
       .off('error', this.#onError)
       .off('close', this.#onClose)
     // As if nobody had ever listened: the next one to do so gets what comes.
-    ;(this.#socket as { readableFlowing: boolean | null }).readableFlowing = null
+    ;(this.#socket as { readableFlowing?: boolean | null }).readableFlowing = null
     this.#paused = false
   }
 
@@ -205,7 +205,7 @@ export class Connection implements RequestHandler, Carrier {
     const { method, path, query } = head
     const url = query === '' ? path : `${path}?${query}`
     this.#detach()
-    if (upgrade({ method, url, headers: head.all() }, this.#socket, Buffer.concat(this.#held))) {
+    if (upgrade({ method, url, headers: head.all() }, asNodeSocket(this.#socket), Buffer.concat(this.#held))) {
       this.#call = null
       this.#site.forget(this)
       return true
@@ -228,14 +228,14 @@ export class Connection implements RequestHandler, Carrier {
     if (this.#call === call) this.#socket.destroy()
   }
 
-  #send(call: ServerCall, { status, headers, body }: Reply): void {
+  #send(call: ServerCall, { status, headers, body, length: known }: Reply): void {
     const { head } = call
     const wanted = head.keepsAlive && !this.#site.closing && this.#reader.done
     const keeps = wanted && !(this.#ended && this.#held.length === 0)
     const start = headOf(status, headers) + this.#site.date
     const withBody = hasBody(head.method, status)
     if (typeof body === 'function') {
-      const framing = !withBody ? 'none' : head.isModern ? 'chunked' : 'close'
+      const framing = !withBody ? 'none' : (known ?? (head.isModern ? 'chunked' : 'close'))
       return this.#stream(call, body, { start, framing, keeps: keeps && framing !== 'close' })
     }
     const length = status === 204 ? '' : `content-length: ${body.length}\r\n`
@@ -247,14 +247,15 @@ export class Connection implements RequestHandler, Carrier {
   #stream(
     call: ServerCall,
     body: StreamBody,
-    { start, framing, keeps }: { start: string; framing: 'chunked' | 'close' | 'none'; keeps: boolean },
+    { start, framing, keeps }: { start: string; framing: StreamOptions['framing']; keeps: boolean },
   ): void {
     // Who is gone can't be told apart from who waits: of a stream the second would never see the end.
     if (call.isGone) {
       this.#socket.destroy()
       return body(NOWHERE)
     }
-    const coding = framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : ''
+    const size = typeof framing === 'number' ? `content-length: ${framing}\r\n` : ''
+    const coding = framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : size
     const top = `${start}${coding}${keeps ? this.#keepAlive : CLOSE}\r\n`
     const onEnd = () => {
       if (this.#call === call) this.#answered(call, keeps && !this.#site.closing)

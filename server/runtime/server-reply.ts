@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Sink } from '../http.ts'
+import type { ServerSocket } from './server-socket.ts'
 
 /** Above this a writer is told to wait: a caller who reads slowly holds no more of our memory. */
 export const HIGH_WATER_BYTES = 64 * 1024
@@ -48,7 +48,7 @@ export function hasBody(method: string, status: number): boolean {
 }
 
 /** Head and body in one piece where that is cheaper than writing twice. */
-export function writeWhole(socket: Socket, head: string, body: Uint8Array | string): void {
+export function writeWhole(socket: ServerSocket, head: string, body: Uint8Array | string): void {
   if (typeof body === 'string') return void socket.write(head + body, 'latin1')
   if (body.length > HIGH_WATER_BYTES) {
     socket.cork()
@@ -64,32 +64,41 @@ export function writeWhole(socket: Socket, head: string, body: Uint8Array | stri
 
 /** How the end of a stream is told, and whom. */
 export interface StreamOptions {
-  /** `close`: by the end of the connection. `none`: the answer has a head only. */
-  readonly framing: 'chunked' | 'close' | 'none'
+  /** A number: by that many bytes. `close`: by the end of the connection. `none`: the answer has a head only. */
+  readonly framing: number | 'chunked' | 'close' | 'none'
   readonly onEnd: () => void
 }
 
 /** The way out of an answer that comes piece by piece: each write is one buffer, its framing included. */
 export class StreamSink implements Sink {
-  readonly #socket: Socket
+  readonly #socket: ServerSocket
   readonly #framing: StreamOptions['framing']
   readonly #onEnd: () => void
+  /** Bytes that are still to come. */
+  #left: number
   /** The head and what is written in the same breath leave together; null from then on. */
   #first: Buffer[] | null
   #firstBytes: number
   #over = false
+  #broken = false
   #drained: (() => void) | null = null
 
-  constructor(socket: Socket, head: string, { framing, onEnd }: StreamOptions) {
+  constructor(socket: ServerSocket, head: string, { framing, onEnd }: StreamOptions) {
     this.#socket = socket
     this.#framing = framing
     this.#onEnd = onEnd
+    this.#left = typeof framing === 'number' ? framing : Number.POSITIVE_INFINITY
     this.#first = [Buffer.from(head, 'latin1')]
     this.#firstBytes = head.length
   }
 
   write(chunk: Uint8Array): boolean {
     if (this.#over || chunk.length === 0 || this.#framing === 'none') return true
+    this.#left -= chunk.length
+    if (this.#left < 0) {
+      this.cut()
+      return true
+    }
     return this.#send(this.#framing === 'chunked' ? frame(chunk, false) : asBuffer(chunk))
   }
 
@@ -98,8 +107,16 @@ export class StreamSink implements Sink {
     const rest = last ?? new Uint8Array(0)
     if (this.#framing === 'chunked') this.#send(rest.length === 0 ? LAST_CHUNK : frame(rest, true))
     else this.write(rest)
+    if (typeof this.#framing === 'number' && this.#left !== 0) return this.cut()
     this.#over = true
     if (this.#first === null) this.#onEnd()
+  }
+
+  cut(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#broken = true
+    if (this.#first === null) this.#socket.destroy()
   }
 
   onDrain(callback: () => void): void {
@@ -111,6 +128,7 @@ export class StreamSink implements Sink {
   flush(): void {
     const first = this.#first!
     this.#first = null
+    if (this.#broken) return void this.#socket.destroy()
     this.#socket.write(first.length === 1 ? first[0]! : Buffer.concat(first))
     if (this.#over) return this.#onEnd()
     this.#look()

@@ -1,9 +1,11 @@
 import { type AddressInfo, createServer } from 'node:net'
 import type { Handle, Listener, ListenOptions } from '../http.ts'
 import { AddressError } from './address.ts'
+import { listenOnBun } from './bun-socket.ts'
 import { Connection } from './server-connection.ts'
 import { HIGH_WATER_BYTES } from './server-reply.ts'
 import { Ground, type Limits, type Upgrade } from './server-site.ts'
+import type { ServerSocket } from './server-socket.ts'
 
 export interface ServeOptions extends ListenOptions {
   /** Without it every request is answered as HTTP, whatever it asks for. */
@@ -17,30 +19,43 @@ export interface ServeOptions extends ListenOptions {
  */
 export async function listen(handle: Handle, options: ServeOptions): Promise<Listener> {
   const ground = new Ground(handle, options)
-  const server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: HIGH_WATER_BYTES })
-  server.on('connection', (socket) => {
+  const onConnection = (socket: ServerSocket): void => {
     if (ground.closing) socket.destroy()
     else ground.connections.add(new Connection(socket, ground))
-  })
+  }
+  let door: Door
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.on('error', reject)
-      server.listen(options.port, options.host, resolve)
-    })
+    door = 'Bun' in globalThis ? listenOnBun(options, onConnection) : await listenOnNode(options, onConnection)
   } catch (error) {
     ground.stop()
     throw new AddressError(options, error)
   }
-  const { port } = server.address() as AddressInfo
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   return {
-    url: `http://${host}:${port}`,
+    url: `http://${host}:${door.port}`,
     async close(withinMs) {
-      server.close()
+      door.close()
       await ground.clear(withinMs)
       ground.stop()
       // Calls that were cut have heard of it by now; what they do upon it, they do within the turn.
       await new Promise((resolve) => setImmediate(resolve))
     },
   }
+}
+
+interface Door {
+  readonly port: number
+  /** Lets nobody in any more; who is in stays. */
+  close(): void
+}
+
+function listenOnNode({ host, port }: ListenOptions, onConnection: (socket: ServerSocket) => void): Promise<Door> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: HIGH_WATER_BYTES })
+  server.on('connection', onConnection)
+  return new Promise((resolve, reject) => {
+    server.on('error', reject)
+    server.listen(port, host, () => {
+      resolve({ port: (server.address() as AddressInfo).port, close: () => void server.close() })
+    })
+  })
 }

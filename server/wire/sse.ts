@@ -1,5 +1,5 @@
-import { concat } from './bytes.ts'
-import { AnswerError } from './wire.ts'
+import { concat, latin1 } from './bytes.ts'
+import { AnswerError, type ByteText } from './wire.ts'
 
 /** A frame longer than this is no frame: 16 MiB. */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -51,6 +51,12 @@ export class SseFramer {
     const rest = this.#held.length === 0 ? EMPTY : concat(this.#held)
     this.#forget()
     return rest
+  }
+
+  /** The same as an event, with the empty line that it lacks; null when there is none. It may be half of one. */
+  lastFrame(): ByteText | null {
+    const rest = this.rest()
+    return rest.length === 0 ? null : `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
   }
 
   #forget(): void {

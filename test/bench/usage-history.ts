@@ -55,7 +55,7 @@ cross join lateral (select
 ) as m`
 
 const COUNTERS = `usage_input, usage_cache_read, usage_cache_write_5m, usage_cache_write_1h, usage_output, usage_reasoning,
-  usage_audio_input, usage_audio_output, usage_image_input`
+  usage_audio_input, usage_audio_output, usage_image_input, usage_image_output`
 
 const ROLLUP = `
 insert into usage_hourly (project_id, hour, key_id, provider, model, organization_id, requests, errors, ${COUNTERS}, latency_us, cost_pico)

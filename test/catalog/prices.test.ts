@@ -78,6 +78,7 @@ function theirs(provider: Known, name: string, usage: Usage, atMs: number) {
       input_image_tokens: usage.imageInput,
       output_tokens: outputTotal(usage),
       output_audio_tokens: usage.audioOutput,
+      output_image_tokens: usage.imageOutput,
     },
     name,
     { providerId: TABLES[provider], timestamp: new Date(atMs) },
@@ -96,6 +97,7 @@ function randomUsage(dice: Dice): Usage {
     audioInput: some(),
     audioOutput: some(),
     imageInput: some(),
+    imageOutput: some(),
   }
 }
 
@@ -221,6 +223,7 @@ describe('priceOf()', () => {
       'audioInput',
       'audioOutput',
       'imageInput',
+      'imageOutput',
     ] as const
     for (const [provider, name] of NAMES) {
       const price = priceOf(provider, name, AT_MS)
@@ -329,6 +332,7 @@ describe('the operator’s overrides', () => {
       audioInput: usd(6),
       audioOutput: usd(4),
       imageInput: usd(3),
+      imageOutput: usd(4),
     })
     expect(own.priceOf('sandbox', 'sandbox/chat', AT_MS)!.rates.input).toBe(usd(9))
     expect(own.priceOf('groq', 'llama-3.1-8b-instant', AT_MS)!.source).toMatch(/^genai-prices/)

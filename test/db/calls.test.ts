@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { CallRecord } from '../../db/model/calls.ts'
-import { NO_USAGE } from '../../db/model/usage.ts'
+import { NO_USAGE, type Usage } from '../../db/model/usage.ts'
 import { RefusedCallsError } from '../../db/stores/calls.ts'
 import { ENGINES, type TestDatabase } from './engines.ts'
 import { NOON_MS, rollupAndRecount, sampleCall, samplePrice } from './samples.ts'
@@ -41,6 +41,7 @@ describe.each(ENGINES)('calls on $name', (engine) => {
         audioInput: 7,
         audioOutput: 8,
         imageInput: 2_147_483_647,
+        imageOutput: 2_147_483_646,
       },
       costPico: Number.MAX_SAFE_INTEGER,
       latencyUs: 86_400_000_000,
@@ -72,6 +73,23 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     const again = { ...full, id: 'req_again' }
     expect(await insert([full, again])).toBe(1)
     expect((await on.stores.calls.find('prj_a', 'req_again'))?.call).toEqual(again)
+  })
+
+  it('a line of a journal of before pictures were counted has none, whichever way the row goes in', async () => {
+    const old = (): CallRecord => {
+      const { usage, ...call } = sampleCall()
+      const { imageOutput: _, ...before } = usage
+      return { ...call, usage: before as Usage }
+    }
+    const first = old()
+    const second = old()
+    expect(await insert([first])).toBe(1)
+    // One that is there already sends the batch the other way.
+    expect(await insert([first, second])).toBe(1)
+    for (const { id, usage } of [first, second]) {
+      expect((await on.stores.calls.find('prj_a', id))?.call.usage).toEqual({ ...usage, imageOutput: 0 })
+    }
+    await expectRightSums(1)
   })
 
   it('find() answers the price of the record, and nothing to another project', async () => {

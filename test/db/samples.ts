@@ -53,6 +53,7 @@ export function samplePrice(changes: Partial<Price> = {}): Price {
     audioInput: 0,
     audioOutput: 0,
     imageInput: 0,
+    imageOutput: 0,
   }
   return {
     id: 'price_a',
@@ -73,7 +74,7 @@ export function sha256(text: string): string {
 /** The rollup as it stands, and as counting all calls again would make it: text, one line a row. */
 export async function rollupAndRecount({ db }: Database): Promise<{ rollup: string[]; recount: string[] }> {
   const counters = `usage_input, usage_cache_read, usage_cache_write_5m, usage_cache_write_1h, usage_output,
-    usage_reasoning, usage_audio_input, usage_audio_output, usage_image_input`
+    usage_reasoning, usage_audio_input, usage_audio_output, usage_image_input, usage_image_output`
   const sums = counters.split(',').map((one) => `sum(${one})`)
   const rollup = await sql
     .raw<{ row: string }>(

@@ -50,6 +50,7 @@ export function history(count: number, options: { readonly startMs: number; read
         output: of(900),
         audioOutput: of(7),
         imageInput: of(3),
+        imageOutput: of(3),
       },
       costPico: of(12) === 0 ? null : of(4) === 0 ? 0 : Number.MAX_SAFE_INTEGER - of(1_000_000),
       latencyUs: of(2_000_000),

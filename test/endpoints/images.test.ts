@@ -85,7 +85,7 @@ describe('images', () => {
     expect(record).toMatchObject({
       endpoint: 'images.generations',
       model: 'gpt-image-1',
-      usage: { input: 10, imageInput: 40, output: 1056 },
+      usage: { input: 10, imageInput: 40, imageOutput: 1056 },
       usageSource: 'provider',
       endUser: 'ann',
     })
@@ -150,7 +150,7 @@ describe('images', () => {
     const types: string[] = []
     for await (const event of stream) types.push(event.type)
     expect(types).toEqual(['image_generation.partial_image', 'image_generation.completed'])
-    expect(await bench.app.settled(1)).toMatchObject({ outcome: 'done', stream: true, usage: { output: 1056 } })
+    expect(await bench.app.settled(1)).toMatchObject({ outcome: 'done', stream: true, usage: { imageOutput: 1056 } })
   })
 
   it('whose stream breaks end with an error event, and a record that says so', async () => {

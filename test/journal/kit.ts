@@ -55,6 +55,7 @@ const RATES: Rates = {
   audioInput: 0,
   audioOutput: 0,
   imageInput: 0,
+  imageOutput: 0,
 }
 
 export function price(id: string): Price {

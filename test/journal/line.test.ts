@@ -51,6 +51,7 @@ describe('recordLine', () => {
           audioInput: count(),
           audioOutput: count(),
           imageInput: count(),
+          imageOutput: count(),
         },
         usageSource: random.pick(['provider', 'estimated', 'none']),
         priceId: textOrNull(),

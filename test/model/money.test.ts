@@ -20,6 +20,7 @@ const COUNTERS = [
   'audioInput',
   'audioOutput',
   'imageInput',
+  'imageOutput',
 ] as const
 
 /** From 0.000001 to 600 USD a million tokens. */

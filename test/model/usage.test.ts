@@ -11,6 +11,7 @@ const USAGE = {
   audioInput: 100_000,
   audioOutput: 1_000_000,
   imageInput: 10_000_000,
+  imageOutput: 100_000_000,
 }
 
 it('inputTotal() counts every token of the prompt once', () => {
@@ -18,7 +19,7 @@ it('inputTotal() counts every token of the prompt once', () => {
 })
 
 it('outputTotal() counts every token of the answer once: reasoning is part of the output', () => {
-  expect(outputTotal(USAGE)).toBe(1_010_000)
+  expect(outputTotal(USAGE)).toBe(101_010_000)
 })
 
 it('NO_USAGE is nothing at all and stays so', () => {

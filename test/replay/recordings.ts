@@ -80,8 +80,11 @@ export function bodyOf({ api, request, stream }: Recording): Json {
 }
 
 /** Where a caller of the gateway sends it. */
-export function pathOf({ api, request }: Recording): string {
-  if (api === 'gemini') return `/v1beta/models/${/models\/([^?]+)/.exec(request.path)![1]}`
+export function pathOf({ api, request, stream }: Recording): string {
+  if (api === 'gemini') {
+    // All that were recorded are events; some recorders kept no query.
+    return `/v1beta/models/${/models\/([^?]+)/.exec(request.path)![1]}${stream ? '?alt=sse' : ''}`
+  }
   return (
     { chat: '/v1/chat/completions', completions: '/v1/completions', embeddings: '/v1/embeddings' }[api as 'chat'] ??
     `/v1/${api}`

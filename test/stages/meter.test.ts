@@ -63,6 +63,7 @@ describe('the record of a call', () => {
           audioInput: 0,
           audioOutput: 0,
           imageInput: 0,
+          imageOutput: 0,
         },
         usageSource: 'provider',
         priceId: price.id,

@@ -53,6 +53,7 @@ describe('usage', () => {
       audioInput: 0,
       audioOutput: 0,
       imageInput: 0,
+      imageOutput: 0,
     }
     const written = writeAnthropicUsage(usage, 'standard')
     expect(readAnthropicUsage(written)).toEqual(usage)

@@ -26,7 +26,7 @@ const EXPECTED: Record<string, Expected> = {
   'error-in-the-middle.sse': { usage: { input: 5, output: 2 }, finished: false, failure: 'overloaded' },
   'finish-on-every-chunk.sse': { usage: { input: 5, output: 4 } },
   'grounded.sse': { usage: { input: 36, output: 9 } },
-  'image.sse': { usage: { input: 5, output: 1292 } },
+  'image.sse': { usage: { input: 5, output: 2, imageOutput: 1290 } },
   'malformed-call.sse': { usage: { input: 12 }, begun: false },
   'no-last-blank-line.sse': { usage: { input: 5, output: 4 } },
   'no-usage.sse': { usage: null },

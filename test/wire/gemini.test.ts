@@ -107,6 +107,7 @@ describe('usage', () => {
         audioInput: some(),
         imageInput: some(),
         audioOutput: some(),
+        imageOutput: some(),
       }
       const written = writeGeminiUsage(usage)
       expect(readGeminiUsage(written)).toEqual(usage)

@@ -104,7 +104,7 @@ describe('readOpenaiUsage() counts each token once', () => {
       completion_tokens: 4,
       total_tokens: 14,
       prompt_tokens_details: { cached_tokens: 8, cache_write_tokens: 8, audio_tokens: 8, image_tokens: 8 },
-      completion_tokens_details: { reasoning_tokens: 9, audio_tokens: 3 },
+      completion_tokens_details: { reasoning_tokens: 9, audio_tokens: 3, image_tokens: 3 },
     }
     expect(readOpenaiUsage(said)).toMatchObject({
       input: 0,
@@ -113,7 +113,7 @@ describe('readOpenaiUsage() counts each token once', () => {
       audioInput: 0,
       imageInput: 0,
     })
-    expect(readOpenaiUsage(said)).toMatchObject({ output: 1, audioOutput: 3, reasoning: 1 })
+    expect(readOpenaiUsage(said)).toMatchObject({ output: 0, audioOutput: 3, imageOutput: 1, reasoning: 0 })
   })
 
   it('gives whole numbers of at least 0 that add up, whatever the garbage', () => {

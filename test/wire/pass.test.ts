@@ -85,7 +85,7 @@ describe('an answer that is passed through', () => {
           input_tokens_details: { text_tokens: 10, image_tokens: 40 },
         },
       },
-      { input: 10, imageInput: 40, output: 1056 },
+      { input: 10, imageInput: 40, imageOutput: 1056 },
     ],
     [
       'a transcription',

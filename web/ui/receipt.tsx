@@ -33,6 +33,7 @@ const NAMES: Record<string, string> = {
   audio_input: 'Audio input',
   audio_output: 'Audio output',
   image_input: 'Image input',
+  image_output: 'Image output',
 }
 
 function amount(usd: string | null, free: boolean, digits: number): string {

@@ -5,6 +5,7 @@ import { decodeLatin1, parseData } from '../openai/chunk.ts'
 import { estimated } from '../openai/usage.ts'
 import { dataOf, frameEnd, SseFramer } from '../sse.ts'
 import type { Additions, Ask, ByteText, Metered, StreamTap } from '../wire.ts'
+import { countWritten, endOfString } from '../written.ts'
 import { estimateMessages } from './estimate.ts'
 import { lateComment } from './late.ts'
 import { mergeUsage, readAnthropicUsage } from './usage.ts'
@@ -14,8 +15,6 @@ const TERMINATOR = 'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 const DELTA = '"content_block_delta"'
 /** How the text of a delta begins, in the form that the API writes. */
 const TEXT_KEYS = ['"text":"', '"thinking":"', '"partial_json":"'] as const
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const MAX_FAILURE = 1000
 const ERROR_EVENT = /^event: ?error\r?$/m
 
@@ -56,9 +55,8 @@ class AnthropicTap implements StreamTap {
   }
 
   end(): Uint8Array | null {
-    const rest = this.#framer.rest()
-    if (rest.length === 0 || this.done || this.failure !== null) return null
-    const frame = `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
+    const frame = this.#framer.lastFrame()
+    if (frame === null || this.done || this.failure !== null) return null
     // Half a frame helps nobody; a whole one that only lacks its empty line does.
     return parseData(dataOf(frame)) === null ? null : this.#frames(fromLatin1(frame))
   }
@@ -110,9 +108,7 @@ class AnthropicTap implements StreamTap {
 
   #countString(bytes: Uint8Array, text: ByteText, { start, stop }: { start: number; stop: number }): void {
     this.begun = true
-    const written = text.slice(start, stop)
-    if (written.includes('\\')) this.#output.add(fromText(unescaped(written)))
-    else this.#output.add(bytes, start, stop)
+    countWritten(this.#output, bytes, { text, start, stop })
   }
 
   #read(frame: ByteText): void {
@@ -170,24 +166,5 @@ class AnthropicTap implements StreamTap {
       this.begun = true
       this.#output.add(fromText(piece))
     }
-  }
-}
-
-/** Index of the quote that closes the JSON string whose text begins at `from`, `limit` when there is none before it. */
-function endOfString(text: ByteText, from: number, limit: number): number {
-  let at = from
-  while (at < limit) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) return at
-    at += code === BACKSLASH ? 2 : 1
-  }
-  return limit
-}
-
-function unescaped(written: ByteText): string {
-  try {
-    return JSON.parse(`"${decodeLatin1(written)}"`)
-  } catch {
-    return decodeLatin1(written)
   }
 }

@@ -1,12 +1,6 @@
 import type { Usage } from '../../../db/model/usage.ts'
+import { tokenCount } from '../token-count.ts'
 import { type Json, record, records } from './values.ts'
-
-/** More tokens than any model takes in one call: a provider that says more is not believed. */
-const MAX_TOKENS = 20_000_000
-
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && value <= MAX_TOKENS ? Math.trunc(value) : 0
-}
 
 /**
  * Anthropic's usage object as disjoint counters, as it counts itself; null when it says nothing. Server tools are priced
@@ -21,22 +15,23 @@ export function readAnthropicUsage(value: unknown): Usage | null {
 }
 
 function plus(sum: Usage | null, usage: Json): Usage {
-  const written = count(usage.cache_creation_input_tokens)
+  const written = tokenCount(usage.cache_creation_input_tokens)
   const said = record(usage.cache_creation)
-  const whole = written || count(said.ephemeral_5m_input_tokens) + count(said.ephemeral_1h_input_tokens)
-  const cacheWrite1h = Math.min(whole, count(said.ephemeral_1h_input_tokens))
-  const output = count(usage.output_tokens)
+  const whole = written || tokenCount(said.ephemeral_5m_input_tokens) + tokenCount(said.ephemeral_1h_input_tokens)
+  const cacheWrite1h = Math.min(whole, tokenCount(said.ephemeral_1h_input_tokens))
+  const output = tokenCount(usage.output_tokens)
   const details = record(usage.output_tokens_details)
   return {
-    input: count(usage.input_tokens) + (sum?.input ?? 0),
-    cacheRead: count(usage.cache_read_input_tokens) + (sum?.cacheRead ?? 0),
+    input: tokenCount(usage.input_tokens) + (sum?.input ?? 0),
+    cacheRead: tokenCount(usage.cache_read_input_tokens) + (sum?.cacheRead ?? 0),
     cacheWrite5m: whole - cacheWrite1h + (sum?.cacheWrite5m ?? 0),
     cacheWrite1h: cacheWrite1h + (sum?.cacheWrite1h ?? 0),
     output: output + (sum?.output ?? 0),
-    reasoning: Math.min(output, count(details.thinking_tokens)) + (sum?.reasoning ?? 0),
+    reasoning: Math.min(output, tokenCount(details.thinking_tokens)) + (sum?.reasoning ?? 0),
     audioInput: 0,
     audioOutput: 0,
     imageInput: 0,
+    imageOutput: 0,
   }
 }
 
@@ -62,7 +57,7 @@ export function writeAnthropicUsage(usage: Usage, serviceTier: string | null): J
       ephemeral_5m_input_tokens: usage.cacheWrite5m,
       ephemeral_1h_input_tokens: usage.cacheWrite1h,
     },
-    output_tokens: usage.output + usage.audioOutput,
+    output_tokens: usage.output + usage.audioOutput + usage.imageOutput,
     output_tokens_details: { thinking_tokens: usage.reasoning },
     server_tool_use: null,
     service_tier: serviceTier,

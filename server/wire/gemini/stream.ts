@@ -46,9 +46,8 @@ class GeminiTap implements StreamTap {
   }
 
   end(): Uint8Array | null {
-    const rest = this.#framer.rest()
-    if (rest.length === 0 || this.failure !== null) return null
-    const frame = `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
+    const frame = this.#framer.lastFrame()
+    if (frame === null || this.failure !== null) return null
     // Half a frame helps nobody; a whole one that only lacks its empty line does.
     return parseData(dataOf(frame)) === null ? null : this.#frames(fromLatin1(frame))
   }

@@ -1,8 +1,6 @@
 import { NO_USAGE, type Usage } from '../../../db/model/usage.ts'
+import { isBelievable, tokenCount } from '../token-count.ts'
 import { type Json, record, records } from './json.ts'
-
-/** More tokens than any model takes in one call: a provider that says more is not believed. */
-const MAX_TOKENS = 20_000_000
 
 /**
  * Gemini's `usageMetadata` as disjoint counters; null when it counts nothing, as in the early chunks of some streams.
@@ -15,24 +13,26 @@ export function readGeminiUsage(value: unknown): Usage | null {
   if (typeof usage.promptTokenCount !== 'number' && typeof usage.totalTokenCount !== 'number') return null
   const { promptTokenCount, candidatesTokenCount, totalTokenCount } = usage
   if (![promptTokenCount, candidatesTokenCount, totalTokenCount].every(isBelievable)) return null
-  const prompt = count(promptTokenCount)
-  const tools = count(usage.toolUsePromptTokenCount)
-  const said = count(candidatesTokenCount)
-  const reasoning = count(usage.thoughtsTokenCount)
-  const cacheRead = Math.min(prompt, count(usage.cachedContentTokenCount))
+  const prompt = tokenCount(promptTokenCount)
+  const tools = tokenCount(usage.toolUsePromptTokenCount)
+  const said = tokenCount(candidatesTokenCount)
+  const reasoning = tokenCount(usage.thoughtsTokenCount)
+  const cacheRead = Math.min(prompt, tokenCount(usage.cachedContentTokenCount))
   const fresh = prompt - cacheRead
   const audioInput = Math.min(fresh, freshOf(usage, 'AUDIO'))
   const imageInput = Math.min(fresh - audioInput, freshOf(usage, 'IMAGE'))
   const audioOutput = Math.min(said, ofKind(usage.candidatesTokensDetails, 'AUDIO'))
+  const imageOutput = Math.min(said - audioOutput, ofKind(usage.candidatesTokensDetails, 'IMAGE'))
   return {
     ...NO_USAGE,
     input: fresh - audioInput - imageInput + tools,
     cacheRead,
-    output: said - audioOutput + reasoning,
+    output: said - audioOutput - imageOutput + reasoning,
     reasoning,
     audioInput,
     audioOutput,
     imageInput,
+    imageOutput,
   }
 }
 
@@ -42,7 +42,7 @@ export function writeGeminiUsage(usage: Usage): Record<string, unknown> {
   const text = usage.input + usage.cacheRead + cacheWrite
   const prompt = text + usage.audioInput + usage.imageInput
   const said = usage.output - usage.reasoning
-  const candidates = said + usage.audioOutput
+  const candidates = said + usage.audioOutput + usage.imageOutput
   return {
     promptTokenCount: prompt,
     candidatesTokenCount: candidates,
@@ -53,11 +53,12 @@ export function writeGeminiUsage(usage: Usage): Record<string, unknown> {
       ['AUDIO', usage.audioInput],
       ['IMAGE', usage.imageInput],
     ]),
-    ...(usage.audioOutput > 0
+    ...(candidates > said
       ? {
           candidatesTokensDetails: details([
             ['TEXT', said],
             ['AUDIO', usage.audioOutput],
+            ['IMAGE', usage.imageOutput],
           ]),
         }
       : {}),
@@ -78,13 +79,5 @@ function freshOf(usage: Json, modality: string): number {
 
 function ofKind(details: unknown, modality: string): number {
   const found = records(details).find((detail) => detail.modality === modality)
-  return found === undefined ? 0 : count(found.tokenCount)
-}
-
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && value <= MAX_TOKENS ? Math.trunc(value) : 0
-}
-
-function isBelievable(value: unknown): boolean {
-  return typeof value !== 'number' || (value >= 0 && value <= MAX_TOKENS)
+  return found === undefined ? 0 : tokenCount(found.tokenCount)
 }

@@ -7,6 +7,7 @@ import { estimated } from '../openai/usage.ts'
 import { isRecord, type Json, numberOr, record, records, textOr } from '../openai-chat/values.ts'
 import { dataOf, eventOf, frameEnd, SseFramer, splitFrames } from '../sse.ts'
 import type { Additions, Ask, ByteText, Metered, StreamTap } from '../wire.ts'
+import { countWritten, endOfString } from '../written.ts'
 import { errorFrames } from './errors.ts'
 import { readItem } from './items.ts'
 import { readResponsesUsage } from './usage.ts'
@@ -23,7 +24,6 @@ const DELTA = '"delta":"'
 const DELTA_NAME = '"delta"'
 const ITEM_DONE = 'response.output_item.done'
 const SEQUENCE = /"sequence_number"\s*:\s*(\d+)/g
-const QUOTE = 0x22
 const MAX_FAILURE = 1000
 
 /**
@@ -67,9 +67,8 @@ class ResponsesTap implements StreamTap {
   }
 
   end(): Uint8Array | null {
-    const rest = this.#framer.rest()
-    if (rest.length === 0 || this.done || this.failure !== null) return null
-    const frame = `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
+    const frame = this.#framer.lastFrame()
+    if (frame === null || this.done || this.failure !== null) return null
     // Half a frame helps nobody; a whole one that only lacks its empty line does.
     return parseData(dataOf(frame)) === null ? null : this.#frames(fromLatin1(frame))
   }
@@ -159,9 +158,7 @@ class ResponsesTap implements StreamTap {
   #countDelta(bytes: Uint8Array, text: ByteText, { start, end }: { start: number; end: number }): void {
     const stop = endOfString(text, start, end)
     this.begun = true
-    const backslash = text.indexOf('\\', start)
-    if (backslash >= 0 && backslash < stop) this.#output.add(fromText(unescaped(text.slice(start, stop))))
-    else this.#output.add(bytes, start, stop)
+    countWritten(this.#output, bytes, { text, start, stop })
   }
 
   #countOther(frame: ByteText): void {
@@ -210,23 +207,4 @@ function isOrdinary(text: ByteText): boolean {
     text.includes('response.incomplete') ||
     text.includes('response.failed')
   )
-}
-
-/** Index of the quote that closes the JSON string whose text begins at `from`, `limit` when there is none before it. */
-function endOfString(text: ByteText, from: number, limit: number): number {
-  let at = from
-  while (at < limit) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) return at
-    at += code === 0x5c ? 2 : 1
-  }
-  return limit
-}
-
-function unescaped(written: ByteText): string {
-  try {
-    return JSON.parse(`"${decodeLatin1(written)}"`)
-  } catch {
-    return decodeLatin1(written)
-  }
 }

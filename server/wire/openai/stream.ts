@@ -3,8 +3,9 @@ import { concat, fromLatin1, fromText, latin1, toByteText } from '../bytes.ts'
 import { TokenEstimator } from '../estimate.ts'
 import { dataOf, frameEnd, SseFramer, splitFrames, withData } from '../sse.ts'
 import type { Additions, Ask, ByteText, Metered, StreamTap } from '../wire.ts'
+import { countWritten, endOfString } from '../written.ts'
 import { bodyAdditions, withAdditions } from './additions.ts'
-import { type Chunk, choicesOf, decodeLatin1, failureOf, parseData, usageOf, withoutUsage } from './chunk.ts'
+import { type Chunk, choicesOf, failureOf, parseData, usageOf, withoutUsage } from './chunk.ts'
 import { estimated, readOpenaiUsage, writeOpenaiUsage } from './usage.ts'
 
 /** A usage member with something in it; `"usage":null` is on every chunk of a stream that was asked for usage. */
@@ -73,9 +74,8 @@ class OpenaiTap implements StreamTap {
   }
 
   end(): Uint8Array | null {
-    const rest = this.#framer.rest()
-    if (rest.length === 0 || this.done || this.failure !== null) return null
-    const frame = `${latin1(rest).replace(/[\r\n]+$/, '')}\n\n`
+    const frame = this.#framer.lastFrame()
+    if (frame === null || this.done || this.failure !== null) return null
     // Half a frame helps nobody; a whole one that only lacks its empty line does.
     const isWhole = dataOf(frame)?.trim() === '[DONE]' || parseData(dataOf(frame)) !== null
     return isWhole ? this.#frames(fromLatin1(frame)) : null
@@ -147,9 +147,7 @@ class OpenaiTap implements StreamTap {
 
   #countString(bytes: Uint8Array, text: ByteText, { start, stop }: { start: number; stop: number }): void {
     this.begun = true
-    const written = text.slice(start, stop)
-    if (written.includes('\\')) this.#output.add(fromText(unescaped(written)))
-    else this.#output.add(bytes, start, stop)
+    countWritten(this.#output, bytes, { text, start, stop })
   }
 
   #countParsed(frame: string): void {
@@ -242,23 +240,4 @@ function hasParts(choice: unknown): boolean {
   const delta: unknown = (choice as { delta?: unknown } | null)?.delta
   if (typeof delta !== 'object' || delta === null) return false
   return Object.values(delta).some((part) => typeof part === 'object' && part !== null)
-}
-
-/** Index of the quote that closes the JSON string whose text begins at `from`, `limit` when there is none before it. */
-function endOfString(text: ByteText, from: number, limit: number): number {
-  let at = from
-  while (at < limit) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) return at
-    at += code === 0x5c ? 2 : 1
-  }
-  return limit
-}
-
-function unescaped(written: ByteText): string {
-  try {
-    return JSON.parse(`"${decodeLatin1(written)}"`)
-  } catch {
-    return decodeLatin1(written)
-  }
 }

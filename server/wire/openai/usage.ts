@@ -1,18 +1,7 @@
 import { NO_USAGE, type Usage } from '../../../db/model/usage.ts'
 import { fromText } from '../bytes.ts'
 import { TokenEstimator } from '../estimate.ts'
-
-/** More tokens than any model takes in one call: a provider that says more is not believed. */
-const MAX_TOKENS = 20_000_000
-
-/** A counter as providers send it: absent, null, negative or fractional becomes a whole number of at least 0. */
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && value <= MAX_TOKENS ? Math.trunc(value) : 0
-}
-
-function isBelievable(value: unknown): boolean {
-  return typeof value !== 'number' || (value >= 0 && value <= MAX_TOKENS)
-}
+import { isBelievable, tokenCount } from '../token-count.ts'
 
 function group(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
@@ -31,41 +20,44 @@ export function readOpenaiUsage(value: unknown): Usage | null {
   if (!(isBelievable(prompt_tokens) && isBelievable(completion_tokens) && isBelievable(total_tokens))) return null
   const prompt = group(usage.prompt_tokens_details)
   const completion = group(usage.completion_tokens_details)
-  const whole = count(total_tokens)
-  const said = count(completion_tokens)
+  const whole = tokenCount(total_tokens)
+  const said = tokenCount(completion_tokens)
   // Voyage says nothing but the total.
-  const total = typeof prompt_tokens === 'number' ? count(prompt_tokens) : Math.max(0, whole - said)
+  const total = typeof prompt_tokens === 'number' ? tokenCount(prompt_tokens) : Math.max(0, whole - said)
   const cacheRead = Math.min(total, cacheHits(usage, prompt))
-  const cacheWrite5m = Math.min(total - cacheRead, count(prompt.cache_write_tokens))
-  const audioInput = Math.min(total - cacheRead - cacheWrite5m, count(prompt.audio_tokens))
-  const imageInput = Math.min(total - cacheRead - cacheWrite5m - audioInput, count(prompt.image_tokens))
-  const reasoning = count(completion.reasoning_tokens)
+  const cacheWrite5m = Math.min(total - cacheRead, tokenCount(prompt.cache_write_tokens))
+  const audioInput = Math.min(total - cacheRead - cacheWrite5m, tokenCount(prompt.audio_tokens))
+  const imageInput = Math.min(total - cacheRead - cacheWrite5m - audioInput, tokenCount(prompt.image_tokens))
+  const reasoning = tokenCount(completion.reasoning_tokens)
   // xAI counts reasoning beside the completion, everybody else inside; only the total tells. In Gemini's OpenAI dialect
   // thinking appears in the total alone.
   const more = Math.max(0, whole - total - said)
   const isBeside = more === reasoning || typeof completion.reasoning_tokens !== 'number'
   const all = isBeside ? said + more : said
-  const audioOutput = Math.min(all, count(completion.audio_tokens))
+  const audioOutput = Math.min(all, tokenCount(completion.audio_tokens))
+  const imageOutput = Math.min(all - audioOutput, tokenCount(completion.image_tokens))
+  const output = all - audioOutput - imageOutput
   return {
     input: total - cacheRead - cacheWrite5m - audioInput - imageInput,
     cacheRead,
     cacheWrite5m,
     cacheWrite1h: 0,
-    output: all - audioOutput,
-    reasoning: Math.min(isBeside ? Math.max(reasoning, more) : reasoning, all - audioOutput),
+    output,
+    reasoning: Math.min(isBeside ? Math.max(reasoning, more) : reasoning, output),
     audioInput,
     audioOutput,
     imageInput,
+    imageOutput,
   }
 }
 
 /** Inside the details with OpenAI and most others; DeepSeek, Mistral and Moonshot name it beside the total. */
 function cacheHits(usage: Readonly<Record<string, unknown>>, details: Readonly<Record<string, unknown>>): number {
   return (
-    count(details.cached_tokens) ||
-    count(usage.prompt_cache_hit_tokens) ||
-    count(usage.num_cached_tokens) ||
-    count(usage.cached_tokens)
+    tokenCount(details.cached_tokens) ||
+    tokenCount(usage.prompt_cache_hit_tokens) ||
+    tokenCount(usage.num_cached_tokens) ||
+    tokenCount(usage.cached_tokens)
   )
 }
 
@@ -73,7 +65,7 @@ function cacheHits(usage: Readonly<Record<string, unknown>>, details: Readonly<R
 export function writeOpenaiUsage(usage: Usage): Record<string, unknown> {
   const prompt =
     usage.input + usage.cacheRead + usage.cacheWrite5m + usage.cacheWrite1h + usage.audioInput + usage.imageInput
-  const completion = usage.output + usage.audioOutput
+  const completion = usage.output + usage.audioOutput + usage.imageOutput
   const written = usage.cacheWrite5m + usage.cacheWrite1h
   return {
     prompt_tokens: prompt,
@@ -85,7 +77,11 @@ export function writeOpenaiUsage(usage: Usage): Record<string, unknown> {
       ...(written === 0 ? {} : { cache_write_tokens: written }),
       ...(usage.imageInput === 0 ? {} : { image_tokens: usage.imageInput }),
     },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning, audio_tokens: usage.audioOutput },
+    completion_tokens_details: {
+      reasoning_tokens: usage.reasoning,
+      audio_tokens: usage.audioOutput,
+      ...(usage.imageOutput === 0 ? {} : { image_tokens: usage.imageOutput }),
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import { NO_USAGE, type Usage } from '../../../db/model/usage.ts'
 import { readOpenaiUsage } from '../openai/usage.ts'
+import { isBelievable, tokenCount } from '../token-count.ts'
 import type { Metered, PassId } from '../wire.ts'
 
 /** Used without saying what: a picture, a second of sound, a search. */
@@ -21,34 +22,39 @@ export function readPassUsage(id: PassId, answer: Group): Metered | null {
 function inputOutput(id: PassId, said: Group): Usage | null {
   const { input_tokens, output_tokens } = said
   if (input_tokens === undefined && output_tokens === undefined) return null
-  if (!isBelievable(input_tokens) || !isBelievable(output_tokens)) return null
+  if (!isSound(input_tokens) || !isSound(output_tokens)) return null
   const details = group(said.input_tokens_details ?? said.input_token_details)
-  const input = count(input_tokens)
-  const imageInput = Math.min(input, count(details.image_tokens))
-  const audioInput = Math.min(input - imageInput, count(details.audio_tokens))
-  const cacheRead = Math.min(input - imageInput - audioInput, count(details.cached_tokens))
-  const output = count(output_tokens)
-  const speaks = id === 'openai-speech'
+  const input = tokenCount(input_tokens)
+  const imageInput = Math.min(input, tokenCount(details.image_tokens))
+  const audioInput = Math.min(input - imageInput, tokenCount(details.audio_tokens))
+  const cacheRead = Math.min(input - imageInput - audioInput, tokenCount(details.cached_tokens))
+  const output = tokenCount(output_tokens)
+  const [audioOutput, imageOutput] = madeOf(id, output, group(said.output_tokens_details))
   return {
     ...NO_USAGE,
     input: input - imageInput - audioInput - cacheRead,
     cacheRead,
     imageInput,
     audioInput,
-    output: speaks ? 0 : output,
-    audioOutput: speaks ? output : 0,
+    output: output - audioOutput - imageOutput,
+    audioOutput,
+    imageOutput,
   }
 }
 
-/** More tokens than any model takes in one call: a provider that says more is not believed. */
-const MAX_TOKENS = 20_000_000
-
-function count(value: unknown): number {
-  return typeof value === 'number' && value > 0 && value <= MAX_TOKENS ? Math.trunc(value) : 0
+/** What of the output is sound and what is pictures: all of it where the endpoint makes nothing else and nobody says more. */
+function madeOf(id: PassId, output: number, details: Group): [audio: number, image: number] {
+  if (id === 'openai-speech') return [output, 0]
+  if (!MAKES_IMAGES.has(id)) return [0, 0]
+  const isSaid = details.image_tokens !== undefined || details.text_tokens !== undefined
+  return [0, isSaid ? Math.min(output, tokenCount(details.image_tokens)) : output]
 }
 
-function isBelievable(value: unknown): boolean {
-  return value === undefined || (typeof value === 'number' && value >= 0 && value <= MAX_TOKENS)
+const MAKES_IMAGES: ReadonlySet<PassId> = new Set(['openai-images', 'openai-image-edits', 'openai-image-variations'])
+
+/** Absent, or a number that can be true. */
+function isSound(value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && isBelievable(value))
 }
 
 function group(value: unknown): Group {
