@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Kv } from '../../db/kv/kv.ts'
+import type { Kv, Wish } from '../../db/kv/kv.ts'
+import { Random } from '../helpers/random.ts'
 
 const MINUTE_MS = 60_000
 const NOW_MS = 1_800_000_000_000 + 20_000
@@ -65,6 +66,107 @@ export function kvContract(name: string, open: () => Promise<Kv> | Kv): void {
       expect((await take(freshKey(), 1)).allowed).toBe(true)
       expect((await take(key, 1, NOW_MS, 1_000)).allowed).toBe(true)
       expect((await take(key, 1)).allowed).toBe(false)
+    })
+
+    const END_MS = NOW_MS + 30_000
+    const wish = (key: string, limit: number, amount: number, endMs = END_MS): Wish => ({ key, limit, amount, endMs })
+    const takeAll = async (...wishes: Wish[]) => kv.takeAll(wishes, NOW_MS)
+    const used = async (...keys: string[]) =>
+      kv.read(
+        keys.map((key) => wish(key, 0, 0)),
+        NOW_MS,
+      )
+
+    it('takeAll() takes from all or from none, and says which refuses and when that window ends', async () => {
+      const [wide, narrow] = [freshKey(), freshKey()]
+      const both = [wish(wide, 100, 10), wish(narrow, 15, 10, END_MS + 1)] as const
+      expect(await takeAll(...both)).toEqual({ allowed: true, refused: -1, resetMs: null, remaining: [90, 5] })
+      expect(await takeAll(...both)).toEqual({ allowed: false, refused: 1, resetMs: END_MS + 1, remaining: [90, 5] })
+      expect(await used(wide)).toEqual([10])
+      expect(await takeAll(wish(wide, 100, 90))).toMatchObject({ allowed: true, remaining: [0] })
+      const other = wish(freshKey(), 1, 1)
+      expect(await takeAll(wish(wide, 100, 1), other)).toMatchObject({ allowed: false, refused: 0, resetMs: END_MS })
+      expect(await takeAll(wish(narrow, 15, 5, END_MS + 1))).toMatchObject({ allowed: true })
+    })
+
+    it('takeAll() lets exactly as much pass as the tightest holds, of any number at once', async () => {
+      const [a, b, c] = [freshKey(), freshKey(), freshKey()]
+      const random = new Random(7)
+      const all = await Promise.all(
+        Array.from({ length: 500 }, () =>
+          takeAll(...random.shuffle([wish(a, 1_000, 3), wish(b, 70, 1), wish(c, 2_000, 11)])),
+        ),
+      )
+      expect(all.filter(({ allowed }) => allowed)).toHaveLength(70)
+      expect(await used(a, b, c)).toEqual([210, 70, 770])
+    })
+
+    it('amounts are exact up to 2^53', async () => {
+      const key = freshKey()
+      const limit = Number.MAX_SAFE_INTEGER
+      expect(await takeAll(wish(key, limit, limit - 2))).toMatchObject({ allowed: true, remaining: [2] })
+      expect(await used(key)).toEqual([limit - 2])
+      expect(await takeAll(wish(key, limit, 3))).toMatchObject({ allowed: false })
+      expect(await takeAll(wish(key, limit, 1))).toMatchObject({ allowed: true })
+      expect(await takeAll(wish(key, limit, 1))).toMatchObject({ allowed: true, remaining: [0] })
+      expect(await takeAll(wish(key, limit, 1))).toMatchObject({ allowed: false })
+    })
+
+    it('an amount of 0 passes while anything is left, and takes nothing', async () => {
+      const key = freshKey()
+      for (let i = 0; i < 5; i++)
+        expect(await takeAll(wish(key, 2, 0))).toMatchObject({ allowed: true, remaining: [2] })
+      expect(await takeAll(wish(key, 2, 2))).toMatchObject({ allowed: true })
+      expect(await takeAll(wish(key, 2, 0))).toMatchObject({ allowed: false, refused: 0 })
+      expect(await takeAll(wish(freshKey(), 0, 0))).toMatchObject({ allowed: false })
+    })
+
+    it('add() counts after the fact, passes the limit, and then nothing passes', async () => {
+      const key = freshKey()
+      expect(await takeAll(wish(key, 1_000, 0))).toMatchObject({ allowed: true })
+      await kv.add(wish(key, 1_000, 0), 600, NOW_MS)
+      expect(await takeAll(wish(key, 1_000, 0))).toMatchObject({ allowed: true, remaining: [400] })
+      await kv.add(wish(key, 1_000, 0), 600, NOW_MS)
+      expect(await takeAll(wish(key, 1_000, 0))).toMatchObject({ allowed: false, remaining: [0] })
+      expect(await used(key)).toEqual([1_200])
+    })
+
+    it('add() of less than nothing gives back what was taken', async () => {
+      const key = freshKey()
+      expect(await takeAll(wish(key, 10, 10))).toMatchObject({ allowed: true })
+      expect(await takeAll(wish(key, 10, 1))).toMatchObject({ allowed: false })
+      await kv.add(wish(key, 10, 0), -4, NOW_MS)
+      expect(await used(key)).toEqual([6])
+      expect(await takeAll(wish(key, 10, 4))).toMatchObject({ allowed: true, remaining: [0] })
+      expect(await takeAll(wish(key, 10, 1))).toMatchObject({ allowed: false })
+    })
+
+    it('another end is another window', async () => {
+      const key = freshKey()
+      expect(await takeAll(wish(key, 1, 1))).toMatchObject({ allowed: true })
+      expect(await kv.takeAll([wish(key, 1, 1, END_MS + MINUTE_MS)], END_MS)).toMatchObject({ allowed: true })
+      expect(await kv.takeAll([wish(key, 1, 1, END_MS + MINUTE_MS)], END_MS)).toMatchObject({ allowed: false })
+    })
+
+    it('read() knows what was never taken as 0', async () => {
+      expect(await used(freshKey(), freshKey())).toEqual([0, 0])
+    })
+
+    it('subscribe() hears every publish() on its channel from then on, until it is ended', async () => {
+      const heard: string[] = []
+      const [channel, other] = [freshKey(), freshKey()]
+      const texts = ['', 'a', 'key:1,2,3', '{"a":"ü\\n"}']
+      const end = await kv.subscribe(channel, (text) => heard.push(text))
+      await kv.publish(other, 'not this')
+      for (const text of texts) await kv.publish(channel, text)
+      await expect.poll(() => heard).toEqual(texts)
+      end()
+      await kv.publish(channel, 'late')
+      const last = await new Promise<string>((resolve) => {
+        void kv.subscribe(channel, resolve).then(() => kv.publish(channel, 'last'))
+      })
+      expect(last).toBe('last')
+      expect(heard).toEqual(texts)
     })
 
     it('ping() resolves', async () => {
