@@ -1,8 +1,10 @@
 import type { Kv } from '../db/kv/kv.ts'
+import type { AlertEvent } from '../db/model/alerts.ts'
 import type { CallRecord } from '../db/model/calls.ts'
 import type { Conversation, ConversationItem, ConversationPast, ConversationTurn } from '../db/model/conversations.ts'
 import type { KeyKind } from '../db/model/ids.ts'
 import type { KeyRules } from '../db/model/key-rules.ts'
+import type { Credits, Limit } from '../db/model/limits.ts'
 import type { Price } from '../db/model/money.ts'
 import type { Plan } from '../db/model/plans.ts'
 import type { KeptResponse, KeptTurn, ResponseStatus } from '../db/model/responses.ts'
@@ -47,6 +49,11 @@ export interface Settings {
   readonly nanoPerToken: number
 }
 
+export interface Alerts {
+  /** Cheap and never throws: the line calls it. The same event again, here or on another instance, changes nothing. */
+  raise(event: AlertEvent): void
+}
+
 export interface Prices {
   /** The price of a model at a time, null when none is known. Cheap enough for every call. */
   priceOf(provider: string, model: string, atMs: number): Price | null
@@ -63,6 +70,10 @@ export interface Principal {
   readonly accounts?: Accounts
   /** What its settings and its project's ask of its calls; null or absent: nothing. */
   readonly rules?: KeyRules | null
+  /** Every limit that holds for its calls, the narrowest first; absent: only the plan's and the rules' minutes. */
+  readonly limits?: readonly Limit[]
+  /** Of an organization that pays for the platform's accounts in advance; null or absent: it isn't charged. */
+  readonly credits?: Credits | null
 }
 
 export interface Directory {

@@ -7,6 +7,13 @@ import * as conversations from './0005-conversations.ts'
 import * as controlPlane from './0006-control-plane.ts'
 import * as usage from './0007-usage.ts'
 import * as imageOutput from './0008-image-output.ts'
+import * as plans from './0009-plans.ts'
+import * as budgets from './0010-budgets.ts'
+import * as ledger from './0011-ledger.ts'
+import * as billing from './0012-billing.ts'
+import * as alerts from './0013-alerts.ts'
+import * as reconcile from './0014-reconcile.ts'
+import * as idempotency from './0015-idempotency.ts'
 
 /** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
 export interface Migration {
@@ -26,4 +33,11 @@ export const MIGRATIONS: readonly Migration[] = [
   controlPlane,
   usage,
   imageOutput,
+  plans,
+  budgets,
+  ledger,
+  billing,
+  alerts,
+  reconcile,
+  idempotency,
 ]

@@ -1,0 +1,11 @@
+import type { Kysely } from 'kysely'
+import { sql } from 'kysely'
+
+export const name = '0012-billing'
+
+/** Subscriptions and what Stripe told us. */
+const STATEMENTS: readonly string[] = []
+
+export async function up(db: Kysely<unknown>): Promise<void> {
+  for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
+}
