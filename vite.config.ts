@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import type { Plugin } from 'vite'
 import solid from 'vite-plugin-solid'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
@@ -74,6 +75,19 @@ const web: ViteUserConfig = {
   server: { proxy: { '/v1': gateway, '/api': gateway, '/health': gateway } },
 }
 
+/** Puts the presets beside the server, for operators to name or to copy: dist/server/presets. */
+function presets(): Plugin {
+  const folder = `${root}/db/presets`
+  return {
+    name: 'watchllm:presets',
+    buildStart() {
+      for (const name of readdirSync(folder)) {
+        this.emitFile({ type: 'asset', fileName: `presets/${name}`, source: readFileSync(`${folder}/${name}`) })
+      }
+    },
+  }
+}
+
 /** `vite build --ssr`: the server, to flat files in dist/server; npm packages stay where npm put them. */
 function server(): ViteUserConfig {
   const input = Object.fromEntries(
@@ -84,9 +98,11 @@ function server(): ViteUserConfig {
   return {
     root,
     publicDir: false,
+    plugins: [presets()],
     ssr: { target: 'node', external: true },
     build: {
       ssr: true,
+      ssrEmitAssets: true,
       outDir: `${root}/dist/server`,
       emptyOutDir: true,
       target: 'node20',
@@ -106,6 +122,8 @@ const test: ViteUserConfig = {
     include: ['test/**/*.test.ts'],
     environment: 'node',
     pool: 'forks',
+    // Both of two cores: by itself it leaves one free.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },
