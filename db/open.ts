@@ -7,6 +7,7 @@ import { EmbeddedDialect, EmbeddedDriver } from './embedded/driver.ts'
 import { migrate } from './migrate.ts'
 import { MIGRATIONS } from './migrations/index.ts'
 import type { Schema } from './schema/index.ts'
+import { withSentNotices } from './sent-notices.ts'
 
 export type DatabaseOptions =
   | {
@@ -30,6 +31,7 @@ export interface Database {
         readonly callsJson: string
         readonly copy: string
         readonly addHourly: string
+        readonly postUsage: string
       }) => Promise<number | null>)
     | null
   /**
@@ -37,6 +39,8 @@ export interface Database {
    * been missed because the connection was lost. It must not throw.
    */
   listen(channel: string, onNotify: (payload: string) => void): Promise<void>
+  /** Calls `hear` with the payload of each NOTIFY on the channel that this process itself has sent and committed. It must not throw. */
+  onSent(channel: string, hear: (payload: string) => void): void
   /** Resolves when the database answers; rejects with what is wrong, within 3 s. */
   ping(): Promise<void>
   /** Lets what is under way end, then closes. Later use is refused. */
@@ -88,7 +92,8 @@ async function embed(dataDir: string, templatePath: string | null): Promise<Data
     if (client.isOpen && client.isUsed()) driver.alone(() => client.ask({ do: 'upkeep' })).catch(() => {})
   }, UPKEEP_MS)
   timer.unref()
-  const db = new Kysely<Schema>({ dialect: new EmbeddedDialect(driver) })
+  const sent = ears()
+  const db = new Kysely<Schema>({ dialect: withSentNotices(new EmbeddedDialect(driver), sent.tell) })
   return {
     db,
     kind: 'embedded',
@@ -98,6 +103,7 @@ async function embed(dataDir: string, templatePath: string | null): Promise<Data
       if (known === undefined) await driver.alone(() => client.ask({ do: 'listen', channel }))
       listeners.set(channel, (known ?? new Set()).add(onNotify))
     },
+    onSent: sent.add,
     ping: () => inTime(driver.alone(() => client.ask({ do: 'query', sql: 'select 1', parameters: [] }))),
     close() {
       clearInterval(timer)
@@ -129,7 +135,8 @@ function connect(url: string): Database {
       bytea: { to: 17, from: [17], serialize: writeBytes, parse: readBytes },
     },
   })
-  const db = new Kysely<Schema>({ dialect: new PostgresJSDialect({ postgres: sql }) })
+  const sent = ears()
+  const db = new Kysely<Schema>({ dialect: withSentNotices(new PostgresJSDialect({ postgres: sql }), sent.tell) })
   return {
     db,
     kind: 'postgres',
@@ -141,8 +148,21 @@ function connect(url: string): Database {
         isFirst = false
       })
     },
+    onSent: sent.add,
     ping: () => inTime(sql`select 1`),
     close: () => sql.end({ timeout: CLOSE_S }),
+  }
+}
+
+/** Who wants to hear what was sent, by channel. */
+function ears() {
+  const all = new Map<string, ((payload: string) => void)[]>()
+  return {
+    add: (channel: string, hear: (payload: string) => void) =>
+      void all.set(channel, [...(all.get(channel) ?? []), hear]),
+    tell(channel: string, payload: string) {
+      for (const hear of all.get(channel) ?? []) hear(payload)
+    },
   }
 }
 

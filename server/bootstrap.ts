@@ -1,4 +1,5 @@
 import { displayPrefix, makeId } from '../db/model/ids.ts'
+import { firstOf } from '../db/model/plans.ts'
 import type { Stores } from '../db/stores/index.ts'
 import type { Config } from './config.ts'
 import type { Clock, Random } from './deps.ts'
@@ -13,6 +14,7 @@ export interface BootstrapStores {
       projectId: string
       projectName: string
       plan: string | null
+      firstPlan: string
       firstKey?: Secret
       nowMs: number
     }): Promise<{ readonly projectId: string; readonly created: boolean }>
@@ -36,7 +38,7 @@ const SECRET_BYTES = 24
  */
 export async function bootstrap(
   stores: BootstrapStores,
-  config: Pick<Config, 'bootstrapKey' | 'bootstrapPlan'>,
+  config: Pick<Config, 'bootstrapKey' | 'bootstrapPlan' | 'plans'>,
   parts: { readonly clock: Clock; readonly random: Random },
 ): Promise<string | null> {
   const nowMs = parts.clock.now()
@@ -48,6 +50,7 @@ export async function bootstrap(
     projectId: id('prj'),
     projectName: 'Default',
     plan: config.bootstrapPlan?.id ?? null,
+    firstPlan: firstOf(config.plans).id,
     firstKey: keyOf(id('key'), 'First test key', testSecret),
     nowMs,
   })

@@ -5,10 +5,12 @@ import type { KeptTurn } from '../db/model/responses.ts'
 import type { Account, Principal } from './deps.ts'
 import type { GatewayError } from './errors.ts'
 import type { Incoming } from './http.ts'
+import type { Holding } from './limits/held.ts'
+import type { Windows } from './limits/standing.ts'
 import type { Provider } from './providers/provider.ts'
 import type { UpstreamRequest } from './upstream.ts'
 import type { PromptCache } from './wire/dialect.ts'
-import type { Additions, Answer, Ask, Metered, SaidInPath, StreamTap, Wire, WireId } from './wire/wire.ts'
+import type { Additions, Answer, Ask, ByteText, Metered, SaidInPath, StreamTap, Wire, WireId } from './wire/wire.ts'
 
 /**
  * What is known of a call after each room of the line; each type is the one before and one thing more, so that a stage
@@ -24,6 +26,8 @@ export interface Service {
   readonly keeps?: boolean
   /** Makes the request that a model gets of the one that came, once all it refers to is in it. */
   readonly rewrite?: (body: Uint8Array) => Uint8Array
+  /** Makes the answer that its caller gets of the model's. */
+  readonly finish?: (answer: ByteText, callId: string) => ByteText
 }
 
 /** What one connection remembers of what was said on it, stored or not. */
@@ -81,8 +85,20 @@ export interface CallOptions {
 
 export interface Admitted extends Asked {
   readonly rate: Rate | null
+  /** Absent or null: no tokens of a minute or day are limited. */
+  readonly quota?: Quota | null
+  /** The limits that it was admitted to; absent: none hold. */
+  readonly windows?: Windows
   /** Set by `recall` where something is to be kept of the answer. */
   readonly keeping?: Keeping
+  /** Set by `once` where others may get its answer, too. */
+  readonly sharing?: Sharing
+}
+
+/** Whoever gives a call's answer to others as well. */
+export interface Sharing {
+  /** How its stream ends: told before the last bytes come. */
+  ended(ending: Ending): void
 }
 
 /** What is kept of a call, so that another can go on from it. */
@@ -110,8 +126,18 @@ export interface Rate {
   readonly resetMs: number
 }
 
+/** Where the caller stands in its tightest windows of tokens, null where there are none. */
+export interface Quota {
+  readonly minute: Rate | null
+  readonly day: Rate | null
+}
+
 export interface Routed extends Admitted {
   readonly target: Target
+  /** Set by `reserve` where anything that the call uses is counted. */
+  readonly holding?: Holding
+  /** Tokens of one answer: more is not paid for. Absent: as the request says. */
+  readonly maxOutput?: number
 }
 
 export interface Target {

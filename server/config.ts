@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { keyKindOf } from '../db/model/ids.ts'
-import { PLANS, type Plan, planSchema } from '../db/model/plans.ts'
+import { mergePlans, PLANS, type Plan, planFileSchema } from '../db/model/plans.ts'
 import type { Account } from './deps.ts'
 import type { Provider } from './providers/provider.ts'
 
@@ -14,6 +14,8 @@ export interface Config {
   readonly publicUrl: string | null
   readonly dataDir: string
   readonly databaseUrl: string | null
+  /** Where counters are shared; null: they are kept in this process's memory. */
+  readonly kv: { readonly redisUrl: string } | { readonly url: string; readonly token: string } | null
   readonly secrets: readonly string[]
   readonly bootstrapKey: string | null
   readonly bootstrapAdmin: { readonly email: string; readonly password: string } | null
@@ -21,6 +23,12 @@ export interface Config {
   readonly signUp: 'open' | 'invite'
   readonly logins: ConfiguredLogins
   readonly mail: { readonly smtpUrl: string; readonly from: string } | null
+  /** Null: nothing is sold. `apiBase`: the origin of the API, null: Stripe's own. */
+  readonly stripe: {
+    readonly secretKey: string
+    readonly webhookSecret: string
+    readonly apiBase: string | null
+  } | null
   /** Null: the default organization is made with the smallest plan and keeps what it is given later. */
   readonly bootstrapPlan: Plan | null
   readonly plans: readonly Plan[]
@@ -72,15 +80,7 @@ export class ConfigError extends Error {
   }
 }
 
-const NOT_YET = [
-  'REDIS_URL',
-  'UPSTASH_REDIS_REST_URL',
-  'UPSTASH_REDIS_REST_TOKEN',
-  'STRIPE_SECRET_KEY',
-  'STRIPE_WEBHOOK_SECRET',
-  'STRIPE_API_BASE',
-  'OTEL_EXPORTER_OTLP_ENDPOINT',
-]
+const NOT_YET = ['OTEL_EXPORTER_OTLP_ENDPOINT']
 
 const MAX_TIMEOUT_MS = 24 * 3600 * 1000
 
@@ -109,6 +109,7 @@ export function readConfig(env: Env, providers: Iterable<Provider>): Config {
     publicUrl: readPublicUrl(env),
     dataDir: resolve(set(env, 'WATCHLLM_DATA_DIR') ?? './data'),
     databaseUrl,
+    kv: readKv(env),
     secrets,
     bootstrapKey: readBootstrapKey(env),
     bootstrapPlan: readBootstrapPlan(env, plans),
@@ -116,6 +117,7 @@ export function readConfig(env: Env, providers: Iterable<Provider>): Config {
     signUp: readChoice(env, 'WATCHLLM_SIGN_UP', ['open', 'invite']),
     logins: readLogins(env),
     mail: readMail(env),
+    stripe: readStripe(env),
     plans,
     prices: readJson(env, 'WATCHLLM_PRICES'),
     ...readAccounts(env, providers),
@@ -164,6 +166,27 @@ function readUrl(env: Env, name: string, protocols: readonly string[]): string |
   return text
 }
 
+function readKv(env: Env): Config['kv'] {
+  const [rest, token] = ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'] as const
+  const redisUrl = readUrl(env, 'REDIS_URL', ['redis:', 'rediss:'])
+  const url = readUrl(env, rest, ['https:', 'http:'])
+  if (redisUrl !== null) {
+    const other = [rest, token].find((name) => set(env, name) !== null)
+    if (other !== undefined)
+      throw new ConfigError('REDIS_URL', `must not be set when ${other} is: counters are kept in one`)
+    if (new URL(redisUrl).hostname !== '') return { redisUrl }
+    throw new ConfigError('REDIS_URL', 'must name a host: redis://user:password@host:6379/0')
+  }
+  allOrNone(env, [rest, token])
+  const secret = set(env, token)
+  if (url === null || secret === null) return null
+  const { username, password, search, hash } = new URL(url)
+  if (username + password + search + hash !== '')
+    throw new ConfigError(rest, 'must be a URL without user, query and fragment')
+  if (!/^[\x21-\x7e]+$/.test(secret)) throw new ConfigError(token, 'must be visible ASCII characters without spaces')
+  return { url: url.replace(/\/+$/, ''), token: secret }
+}
+
 /** Without a slash at its end: paths are put behind it. */
 function readPublicUrl(env: Env): string | null {
   const text = readUrl(env, 'PUBLIC_URL', ['http:', 'https:'])
@@ -194,6 +217,25 @@ function readMail(env: Env): Config['mail'] {
   const address = /^[^<>\r\n]*<([^<>]+)>$/.exec(from)?.[1] ?? from
   if (z.email().safeParse(address).success) return { smtpUrl, from }
   throw new ConfigError('MAIL_FROM', 'must be an e-mail address, or a name and one: WatchLLM <gateway@example.com>')
+}
+
+function readStripe(env: Env): Config['stripe'] {
+  const names = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET'] as const
+  const apiBase = readUrl(env, 'STRIPE_API_BASE', ['https:', 'http:'])
+  allOrNone(env, apiBase === null ? names : [...names, 'STRIPE_API_BASE'])
+  const [secretKey, webhookSecret] = names.map((name) => set(env, name))
+  if (secretKey == null || webhookSecret == null) return null
+  if (!/^[sr]k_\w+$/.test(secretKey)) {
+    throw new ConfigError(names[0], 'must be a secret key (sk_…) or a restricted one (rk_…), never a publishable one')
+  }
+  if (!/^whsec_[\x21-\x7e]+$/.test(webhookSecret)) {
+    throw new ConfigError(names[1], 'must be the signing secret of the webhook endpoint: whsec_…')
+  }
+  if (apiBase === null) return { secretKey, webhookSecret, apiBase }
+  const { username, password, pathname, search, hash, origin } = new URL(apiBase)
+  if (username + password + search + hash === '' && pathname === '/')
+    return { secretKey, webhookSecret, apiBase: origin }
+  throw new ConfigError('STRIPE_API_BASE', 'must be a URL without user, path, query and fragment')
 }
 
 function readLogins(env: Env): ConfiguredLogins {
@@ -236,15 +278,16 @@ function readBootstrapPlan(env: Env, plans: readonly Plan[]): Plan | null {
   throw new ConfigError('WATCHLLM_BOOTSTRAP_PLAN', `must be one of ${plans.map((known) => known.id).join(', ')}`)
 }
 
-/** The operator's file replaces plans of the same id and adds the others. */
+/** The operator's file replaces plans of the same id and adds the others, or replaces all of them. */
 function readPlans(env: Env): readonly Plan[] {
   const given = readJson(env, 'WATCHLLM_PLANS')
   if (given === null) return PLANS
-  const parsed = z.array(planSchema).safeParse(given)
-  if (!parsed.success) throw new ConfigError('WATCHLLM_PLANS', `must name a JSON list of plans: ${issue(parsed.error)}`)
-  const own = new Set(parsed.data.map((plan) => plan.id))
-  if (own.size < parsed.data.length) throw new ConfigError('WATCHLLM_PLANS', 'must name each plan once')
-  return [...PLANS.filter((plan) => !own.has(plan.id)), ...parsed.data]
+  const parsed = planFileSchema.safeParse(given)
+  if (!parsed.success) throw new ConfigError('WATCHLLM_PLANS', `must name a JSON file of plans: ${issue(parsed.error)}`)
+  const { replace, plans } = parsed.data
+  if (new Set(plans.map(({ id }) => id)).size < plans.length)
+    throw new ConfigError('WATCHLLM_PLANS', 'must name each plan once')
+  return mergePlans(replace ? [] : PLANS, plans)
 }
 
 function issue(error: z.ZodError): string {

@@ -1,7 +1,10 @@
 import type { Kv } from '../db/kv/kv.ts'
+import type { Scope, ScopedChange } from '../db/model/access.ts'
 import type { AlertEvent } from '../db/model/alerts.ts'
+import type { BillingPeriod } from '../db/model/billing.ts'
 import type { CallRecord } from '../db/model/calls.ts'
 import type { Conversation, ConversationItem, ConversationPast, ConversationTurn } from '../db/model/conversations.ts'
+import type { Claimed, HeldKey, IdempotencyClaim, KeptAnswer } from '../db/model/idempotency.ts'
 import type { KeyKind } from '../db/model/ids.ts'
 import type { KeyRules } from '../db/model/key-rules.ts'
 import type { Credits, Limit } from '../db/model/limits.ts'
@@ -24,12 +27,19 @@ export interface Deps {
   readonly providerObjects: ProviderObjects
   readonly responses: Responses
   readonly conversations: Conversations
+  readonly idempotency: Idempotency
   readonly health: Health
+  /** Told of what people may want to hear of; absent: nobody is. */
+  readonly alerts?: Alerts
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
   readonly settings: Settings
   readonly prices: Prices
+  /** What models cost of credits against their list price; absent: 1.0 each. */
+  readonly multipliers?: ModelMultipliers
+  /** Absent: no provider is ever paused. */
+  readonly pauses?: Pauses
   /** What the control plane works on; null: this process has none, as in tests of the line. */
   readonly control: Control | null
   /** The provider of a name, null for an unknown one. */
@@ -52,11 +62,26 @@ export interface Settings {
 export interface Alerts {
   /** Cheap and never throws: the line calls it. The same event again, here or on another instance, changes nothing. */
   raise(event: AlertEvent): void
+  /** Something was queued to be sent: it needn't wait for its job. */
+  sendSoon?(): void
+}
+
+/** Providers at which the platform's own accounts are paused: by their daily stop, or by who runs this installation. */
+export interface Pauses {
+  /** Whether calls with the platform's accounts are refused there. Cheap enough for every call. */
+  isPaused(provider: string): boolean
+  /** Counts what a call with the platform's account has cost. Cheap, and never throws. @param atMs when it came */
+  spent(provider: string, costPico: number, atMs: number): void
 }
 
 export interface Prices {
   /** The price of a model at a time, null when none is known. Cheap enough for every call. */
   priceOf(provider: string, model: string, atMs: number): Price | null
+}
+
+export interface ModelMultipliers {
+  /** 10_000 is 1.0. Cheap enough for every call. */
+  of(provider: string, model: string): number
 }
 
 /** Who is calling: everything the line needs to know of a key, held in memory. */
@@ -70,7 +95,7 @@ export interface Principal {
   readonly accounts?: Accounts
   /** What its settings and its project's ask of its calls; null or absent: nothing. */
   readonly rules?: KeyRules | null
-  /** Every limit that holds for its calls, the narrowest first; absent: only the plan's and the rules' minutes. */
+  /** Every limit that holds for its calls, the narrowest first; absent: only the plan's. */
   readonly limits?: readonly Limit[]
   /** Of an organization that pays for the platform's accounts in advance; null or absent: it isn't charged. */
   readonly credits?: Credits | null
@@ -201,6 +226,20 @@ export interface Conversations {
   deleteItem(projectId: string, id: string, itemId: string): Promise<boolean>
 }
 
+/** Idempotency keys, each seen by its own project only; see db/stores/idempotency.ts. */
+export interface Idempotency {
+  /** Of many that claim a key at once, on any instance, exactly one holds it. */
+  claim(claim: IdempotencyClaim): Promise<Claimed>
+  /** A call holds the key, and is alive. */
+  isRunning(key: Omit<IdempotencyClaim, 'fingerprint' | 'requestId' | 'expiresAtMs'>): Promise<boolean>
+  /** Says that these calls are alive. */
+  beat(held: readonly HeldKey[], nowMs: number): Promise<void>
+  /** Ends the claim with its answer, null when it is too large. @returns false when it isn't held by this call any more */
+  finish(held: HeldKey, answer: KeptAnswer | null, expiresAtMs: number): Promise<boolean>
+  /** The key is as if it had never been used, where this call still holds it. */
+  release(held: HeldKey): Promise<void>
+}
+
 /** Whose files and batches at a provider are: an account is shared by many projects; see db/stores/provider-objects.ts. */
 export interface ProviderObjects {
   /** Noted for every instance when it resolves. */
@@ -262,7 +301,62 @@ export interface Control {
   readonly accountFor: (credential: OpenedCredential) => Account | null
   /** How people reach this gateway, such as `https://gateway.example.com`. */
   readonly publicUrl: () => string
-  readonly plans: readonly Plan[]
+  readonly plans: Plans
+  /** Null or absent: no Stripe is configured. */
+  readonly billing?: Billing | null
+}
+
+/** What is sold, and what Stripe tells of it: server/billing.ts, the only part that calls Stripe. */
+export interface Billing {
+  /**
+   * Where an organization is put on a plan: Stripe's checkout, or its portal for who has a subscription already.
+   * @throws GatewayError `invalid_request` for what isn't sold or is there already, `service_unavailable` when Stripe is
+   */
+  checkout(change: ScopedChange, order: { readonly plan: string; readonly period: BillingPeriod }): Promise<string>
+  /** Where credits are paid for. @param cents US cents; @throws GatewayError as `checkout` */
+  topUp(change: ScopedChange, cents: number): Promise<string>
+  /** Where an organization sees to its payment methods, invoices and subscription. @throws GatewayError as `checkout` */
+  portal(change: ScopedChange): Promise<string>
+  /** Newest first. @throws GatewayError `service_unavailable` */
+  invoices(scope: Scope, page: { readonly limit: number; readonly after: string | null }): Promise<InvoicePage>
+  /**
+   * Takes an event that Stripe sends. When it resolves the event is kept and will be applied, once, however often it comes.
+   * @param signature of the header `stripe-signature`
+   * @throws GatewayError `invalid_request` when it isn't signed, not by Stripe, or too long ago
+   */
+  receive(payload: Uint8Array, signature: string | null): Promise<void>
+}
+
+export interface InvoicePage {
+  readonly data: readonly Invoice[]
+  /** There are more behind the last one. */
+  readonly hasMore: boolean
+}
+
+/** Amounts in cents of its currency. */
+export interface Invoice {
+  readonly id: string
+  readonly number: string | null
+  readonly status: string
+  readonly currency: string
+  readonly totalCents: number
+  readonly paidCents: number
+  readonly createdAtMs: number
+  readonly periodStartMs: number
+  readonly periodEndMs: number
+  /** Stripe's page of it, and the document; null: not made yet. */
+  readonly pageUrl: string | null
+  readonly pdfUrl: string | null
+}
+
+/** The plans there are, in memory: those of the preset and the operator's file, and what was changed of them since. */
+export interface Plans {
+  /** By their order; hidden and archived ones too. */
+  all(): readonly Plan[]
+  /** Of an id that no plan has, or null: the smallest one, so that nobody is ever held to none. */
+  of(id: string | null): Plan
+  /** Reads again what was changed; when it resolves, this process goes by all that was there before. Never rejects. */
+  reload(): Promise<void>
 }
 
 /** Somebody with an account here. */

@@ -19,8 +19,8 @@ export interface DirectoryOptions {
 
 export interface OpenDirectory extends Directory {
   /**
-   * Looks up again what is known of a key, or of the keys of a project or an organization, by its id; without an id,
-   * all. Something of it has changed.
+   * Looks up again what is known of a key, or of the keys of a project, an organization or a plan, by its id; without an
+   * id, all. Something of it has changed.
    */
   invalidate(id?: string): void
   /** Notes what was used since the last time, and nothing from then on. Never rejects. */
@@ -174,8 +174,8 @@ export function openDirectory(options: DirectoryOptions): OpenDirectory {
   }
 }
 
-function isOf({ keyId, projectId, organizationId }: KeyEntry, id: string): boolean {
-  return keyId === id || projectId === id || organizationId === id
+function isOf({ keyId, projectId, organizationId, plan }: KeyEntry, id: string): boolean {
+  return keyId === id || projectId === id || organizationId === id || plan.id === id
 }
 
 export function sha256(secret: string): string {

@@ -34,6 +34,8 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'model_not_allowed',
   'insufficient_permissions',
   'quota_exceeded',
+  'provider_paused',
+  'idempotency_conflict',
 ])
 
 export interface ErrorOptions {

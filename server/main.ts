@@ -1,26 +1,38 @@
 import { join } from 'node:path'
 import { FolderLockedError, lockFolder } from '../db/embedded/lock.ts'
-import { memoryKv } from '../db/kv/memory.ts'
 import { type Database, openDatabase } from '../db/open.ts'
 import { type ConversationStore, conversationStore } from '../db/stores/conversations.ts'
+import { idempotencyStore } from '../db/stores/idempotency.ts'
 import { createStores, type Stores } from '../db/stores/index.ts'
-import { KEYS_CHANNEL } from '../db/stores/keys.ts'
+import { PLANS_CHANGED } from '../db/stores/plans.ts'
 import { PLATFORM } from '../db/stores/provider-credentials.ts'
+import { PROVIDER_LIMITS } from '../db/stores/provider-limits.ts'
 import { type ResponseStore, responseStore } from '../db/stores/responses.ts'
 import { createVault, readOrMakeSecrets } from '../db/vault.ts'
+import { type OpenAlerts, openAlerts } from './alerts.ts'
 import { type App, createApp } from './app.ts'
+import { type BillingOptions, openBilling } from './billing.ts'
 import { bootstrap, bootstrapAdmin } from './bootstrap.ts'
-import { createPrices, overridesSchema } from './catalog/prices.ts'
 import { type Config, ConfigError, environment, readConfig } from './config.ts'
 import { hashPassword } from './console/people/password.ts'
 import { createPeople } from './console/people.ts'
 import { type OpenCredentials, openCredentials } from './credentials.ts'
 import type { Control, Deps } from './deps.ts'
-import { type OpenDirectory, openDirectory } from './directory.ts'
+import type { OpenDirectory } from './directory.ts'
+import { openJobs } from './jobs.ts'
 import { type OpenJournal, openJournal } from './journal.ts'
 import { openMail } from './mail.ts'
+import { directoryOf } from './main/directory.ts'
+import { hearKeyChanges } from './main/key-changes.ts'
+import { openKv } from './main/kv.ts'
+import { plansOf, pricesOf } from './main/presets.ts'
+import { sweepJobs } from './main/sweeping.ts'
+import { type OpenMultipliers, openMultipliers } from './multipliers.ts'
+import { type OpenPauses, openPauses } from './pauses.ts'
+import { openPlans } from './plans.ts'
 import { PROVIDERS, providersWith } from './providers/index.ts'
 import { createSandbox } from './providers/sandbox.ts'
+import { reconcileJob } from './reconcile.ts'
 import { readAssets } from './runtime/assets.ts'
 import { systemLog } from './runtime/log.ts'
 import { hostGuard } from './runtime/public-address.ts'
@@ -34,7 +46,6 @@ export { ConfigError, FolderLockedError }
 /** How long a stop waits for calls under way. */
 const DRAIN_MS = 30_000
 const FLUSH_MS = 5_000
-const SWEEP_MS = 3_600_000
 const NANO_PER_TOKEN = 1_000
 
 /** Where the build puts its results, whether this file is one of them or a source. */
@@ -89,6 +100,7 @@ export async function start(): Promise<Running> {
 async function open(): Promise<Gateway> {
   const config = readConfig(environment(), PROVIDERS.values())
   const prices = pricesOf(config)
+  const basePlans = plansOf(config)
   const log = systemLog()
   for (const name of config.unused) log.warn(`${name} is set, but nothing in this version uses it`)
   const closing: (() => Promise<unknown> | undefined)[] = []
@@ -113,8 +125,10 @@ async function open(): Promise<Gateway> {
     const vault = createVault(secrets)
     const responses = responseStore(database.db, vault)
     const conversations = conversationStore(database.db, vault)
-    closing.push(sweeping({ responses, people: stores.people }, log))
+    const idempotency = idempotencyStore(database.db, vault)
     const random = systemRandom()
+    const kv = await openKv(config.kv, { random, log })
+    closing.push(() => kv.close())
     const firstTestKey = await bootstrap(stores, config, { clock: systemClock, random })
     const adminParts = { clock: systemClock, random, hashPassword }
     const setupToken = await bootstrapAdmin(stores.people, config.bootstrapAdmin, adminParts)
@@ -122,16 +136,38 @@ async function open(): Promise<Gateway> {
       ...{ store: stores.providerCredentials, vault, config, random, clock: systemClock, log },
     })
     closing.push(async () => credentials.close())
-    await database.listen(KEYS_CHANNEL, (id) => void ((id === '' || id === PLATFORM) && credentials.reload()))
-    await credentials.load()
-    const directory = await directoryOf({ config, database, stores, credentials, log })
+    const changed = (ids: readonly string[]) => ids.forEach((id) => void directory.invalidate(id))
+    const plans = openPlans({ base: basePlans, store: stores.plans, changed, clock: systemClock, log })
+    closing.push(async () => plans.close())
+    const multipliers = openMultipliers({ store: stores.multipliers, clock: systemClock, log })
+    closing.push(async () => multipliers.close())
+    let alerts: Deps['alerts']
+    const pauses = openPauses({
+      ...{ limits: stores.providerLimits, seeds: stores.usageSeeds, kv, clock: systemClock, random, log },
+      raise: (event) => alerts?.raise(event),
+    })
+    closing.push(async () => pauses.close())
+    const directory = directoryOf({
+      ...{ stores, plans, kv, clock: systemClock, log },
+      accountsOf: credentials.accountsOf,
+    })
     closing.push(() => directory.close())
+    // Before anything is read: what changes from here on is heard.
+    await hearKeyChanges({ database, kv, log }, (id) => {
+      if (id === '' || id === PLATFORM) credentials.reload()
+      if (id === '' || id === PLANS_CHANGED) void plans.reload()
+      if (id === '') void multipliers.reload()
+      if (id === '' || id === PROVIDER_LIMITS) void pauses.reload()
+      directory.invalidate(id === '' ? undefined : id)
+    })
+    await credentials.load()
+    await plans.reload()
+    await multipliers.load()
     const runtime = await currentRuntime()
     const guard = hostGuard({ allowed: config.tenantHosts })
     const upstream = runtime.upstream({ connectTimeoutMs: config.connectTimeoutMs, guard })
     closing.push(() => upstream.close())
     let publicUrl = config.publicUrl ?? `http://${config.host}:${config.port}`
-    const kv = memoryKv()
     const mail = config.mail === null ? null : openMail({ ...config.mail, log })
     const people = createPeople({
       ...{ kv, clock: systemClock, random, log, mail, secrets },
@@ -142,18 +178,34 @@ async function open(): Promise<Gateway> {
       publicUrl: () => publicUrl,
     })
     closing.push(() => people.settled())
+    const told = openAlerts({
+      ...{ stores, mail, upstream, vault, random, log, clock: systemClock },
+      publicUrl: () => publicUrl,
+    })
+    closing.push(() => told.close())
+    alerts = told
+    const billing = billingOf(config, {
+      ...{ stores, plans, kv, mail, random, log, clock: systemClock, publicUrl: () => publicUrl },
+      alerts: told,
+    })
+    closing.push(async () => billing?.close())
+    const control: Control = {
+      stores,
+      people,
+      mail,
+      vault,
+      publicUrl: () => publicUrl,
+      plans,
+      tenantHosts: guard,
+      accountFor: credentials.accountFor,
+      billing,
+    }
     const deps = await depsOf({
-      control: {
-        stores,
-        people,
-        mail,
-        vault,
-        publicUrl: () => publicUrl,
-        plans: config.plans,
-        tenantHosts: guard,
-        accountFor: credentials.accountFor,
-      },
+      control,
       kv,
+      alerts: told,
+      multipliers,
+      pauses,
       credentials,
       config,
       prices,
@@ -162,11 +214,23 @@ async function open(): Promise<Gateway> {
       stores,
       responses,
       conversations,
+      idempotency,
       journal,
       log,
       upstream,
       random,
     })
+    await pauses.load()
+    const jobs = openJobs({
+      jobs: [
+        ...sweepJobs({ responses, idempotency, people: stores.people }),
+        ...(billing === null ? [] : [billing.job]),
+        ...told.jobs,
+        reconcileJob({ deps, control }),
+      ],
+      ...{ lock: stores.jobRuns, clock: systemClock, random, log },
+    })
+    closing.push(() => jobs.close())
     const listensAt = (url: string): void => {
       publicUrl = config.publicUrl ?? url
     }
@@ -177,21 +241,8 @@ async function open(): Promise<Gateway> {
   }
 }
 
-interface Swept {
-  sweep(nowMs: number): Promise<unknown>
-}
-
-/** Deletes what has expired, from now on and every hour. @returns the end of it */
-function sweeping(stores: Readonly<Record<string, Swept>>, log: Deps['log']): () => undefined {
-  const sweep = (): void => {
-    for (const [name, store] of Object.entries(stores)) {
-      store.sweep(systemClock.now()).catch((cause: unknown) => log.warn(`Expired ${name} stay`, { cause }))
-    }
-  }
-  sweep()
-  const timer = setInterval(sweep, SWEEP_MS)
-  timer.unref()
-  return () => clearInterval(timer) as undefined
+function billingOf({ stripe }: Config, parts: Omit<BillingOptions, keyof NonNullable<Config['stripe']>>) {
+  return stripe === null ? null : openBilling({ ...stripe, ...parts })
 }
 
 function databaseOptions(config: Config): Parameters<typeof openDatabase>[0] {
@@ -210,6 +261,9 @@ interface Parts {
   readonly control: Control
   readonly credentials: OpenCredentials
   readonly kv: Deps['kv']
+  readonly alerts: OpenAlerts
+  readonly multipliers: OpenMultipliers
+  readonly pauses: OpenPauses
   readonly config: Config
   readonly prices: Deps['prices']
   readonly directory: OpenDirectory
@@ -217,6 +271,7 @@ interface Parts {
   readonly stores: Stores
   readonly responses: ResponseStore
   readonly conversations: ConversationStore
+  readonly idempotency: Deps['idempotency']
   readonly journal: OpenJournal
   readonly log: Deps['log']
   readonly upstream: Deps['upstream']
@@ -229,6 +284,9 @@ async function depsOf(parts: Parts): Promise<Deps> {
   return {
     control: parts.control,
     kv: parts.kv,
+    alerts: parts.alerts,
+    multipliers: parts.multipliers,
+    pauses: parts.pauses,
     directory,
     credentials: parts.credentials.platform,
     upstream,
@@ -236,6 +294,7 @@ async function depsOf(parts: Parts): Promise<Deps> {
     receipts: stores.calls,
     responses,
     conversations,
+    idempotency: parts.idempotency,
     providerObjects: stores.providerObjects,
     health: {
       database: () => database.ping(),
@@ -256,42 +315,6 @@ async function depsOf(parts: Parts): Promise<Deps> {
     providerOf: providersWith(createSandbox({ now: systemClock.now, timer: systemClock.timer })),
     assets: readAssets(join(BUILT, 'web')),
   }
-}
-
-async function directoryOf({
-  config,
-  database,
-  stores,
-  credentials,
-  log,
-}: Pick<Parts, 'config' | 'database' | 'stores' | 'credentials' | 'log'>): Promise<OpenDirectory> {
-  const directory = openDirectory({
-    clock: systemClock,
-    log,
-    async find(secretSha256) {
-      const found = await stores.keys.findBySecretHash(secretSha256)
-      if (found === null) return null
-      const accounts = await credentials.accountsOf(found.projectId)
-      return { ...found, plan: planOf(config, found.plan), accounts }
-    },
-    touch: (keyIds, nowMs) => stores.keys.touch(keyIds, nowMs),
-  })
-  await database.listen(KEYS_CHANNEL, (id) => directory.invalidate(id === '' ? undefined : id))
-  return directory
-}
-
-/** A plan that is in no file any more holds its customers to the smallest one, never to none. */
-function planOf(config: Config, id: string): Config['plans'][number] {
-  return config.plans.find((plan) => plan.id === id) ?? config.plans.find((plan) => plan.id === 'free')!
-}
-
-function pricesOf(config: Config): Deps['prices'] {
-  if (config.prices === null) return createPrices()
-  const parsed = overridesSchema.safeParse(config.prices)
-  if (parsed.success) return createPrices({ overrides: parsed.data })
-  const issue = parsed.error.issues[0]!
-  const at = issue.path.length === 0 ? 'the file' : `"${issue.path.join('.')}"`
-  throw new ConfigError('WATCHLLM_PRICES', `must hold price overrides: ${at}: ${issue.message}`)
 }
 
 let opened: Promise<Gateway> | null = null

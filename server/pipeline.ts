@@ -15,19 +15,21 @@ import type { Deps } from './deps.ts'
 import { asGatewayError, GatewayError } from './errors.ts'
 import { CallerGone, nonsense } from './failure.ts'
 import type { Reply, StreamBody } from './http.ts'
-import { admit, RateLimited } from './stages/admit.ts'
+import { admit } from './stages/admit.ts'
 import { authenticate } from './stages/authenticate.ts'
 import { BackgroundJob } from './stages/background.ts'
 import { dispatch } from './stages/dispatch.ts'
 import { gather, partsOf } from './stages/gather.ts'
+import { once } from './stages/idempotency.ts'
 import { failedInBackground, keepStream, keepWhole, startedInBackground, warmedUp } from './stages/keep.ts'
-import { record, settle } from './stages/meter.ts'
+import { record, settle, settleFree } from './stages/meter.ts'
 import { own } from './stages/own.ts'
 import { prepare } from './stages/prepare.ts'
 import { read } from './stages/read.ts'
 import { recall } from './stages/recall.ts'
 import { relay } from './stages/relay.ts'
-import { respondBackground, respondError, respondStream, respondWhole } from './stages/respond.ts'
+import { reserve } from './stages/reserve.ts'
+import { respondBackground, respondError, respondReplay, respondStream, respondWhole } from './stages/respond.ts'
 import { route } from './stages/route.ts'
 import type { Answer, Ask } from './wire/wire.ts'
 
@@ -45,17 +47,26 @@ export async function answer(received: Received, deps: Deps): Promise<Reply> {
     const known = await authenticate(received, deps)
     const asked = await read(known, deps)
     const admitted = await admit(asked, deps)
-    const recalled = admitted.service.keeps === true ? await recall(admitted, deps) : admitted
-    if (keeps(recalled) && recalled.keeping.warmUp) return respondBackground(recalled, warmedUp(recalled))
-    const owned = own(route(recalled, deps), deps)
-    const routed = owned instanceof Promise ? await owned : owned
-    if (routed.keeping?.background) return await detach(prepare(routed, deps), deps)
-    const parts = partsOf(routed)
-    const answered = parts === null ? await dispatch(prepare(routed, deps), deps) : await inParts(routed, parts, deps)
-    return isStream(answered) ? stream(answered, deps) : await whole(answered, answered.answer as WholeAnswer, deps)
+    return await (once(admitted, deps, STEPS) ?? carryOn(admitted, deps))
   } catch (thrown) {
     return refuse(received, thrown, deps)
   }
+}
+
+/** What of the line the answers take that several requests get. */
+const STEPS = { carryOn, settle: settleFree, recorded, record: recordOrSay, respondReplay }
+
+/** The rest of the line: the call is made, unless its answer is there already. */
+async function carryOn(admitted: Admitted, deps: Deps): Promise<Reply> {
+  const recalled = admitted.service.keeps === true ? await recall(admitted, deps) : admitted
+  if (keeps(recalled) && recalled.keeping.warmUp) return respondBackground(recalled, warmedUp(recalled))
+  const owned = own(route(recalled, deps), deps)
+  const reserved = reserve(owned instanceof Promise ? await owned : owned, deps)
+  const routed = reserved instanceof Promise ? await reserved : reserved
+  if (routed.keeping?.background) return await detach(prepare(routed, deps), deps)
+  const parts = partsOf(routed)
+  const answered = parts === null ? await dispatch(prepare(routed, deps), deps) : await inParts(routed, parts, deps)
+  return isStream(answered) ? stream(answered, deps) : await whole(answered, answered.answer as WholeAnswer, deps)
 }
 
 /** For requests with more inputs than their provider takes at a time. */
@@ -73,7 +84,10 @@ function isStream(call: Answered): call is Answered & { readonly answer: StreamS
 
 function stream(call: Answered & { readonly answer: StreamSource }, deps: Deps): Reply {
   const metering = {
-    settle: (settledCall: Answered, ending: Ending) => settle(settledCall, ending, deps),
+    settle: (settledCall: Answered, ending: Ending) => {
+      settledCall.sharing?.ended(ending)
+      return settle(settledCall, ending, deps)
+    },
     record: (settled: Settled, written: () => void) => recordOrSay(settled, deps, written),
   }
   const body = relay(call, deps, metering)
@@ -113,10 +127,12 @@ async function runDetached(
 async function whole(call: Answered, given: WholeAnswer, deps: Deps): Promise<Reply> {
   const read = given.read ?? readAnswer(call, given)
   const ending = { outcome: 'done', status: 200, errorCode: null, metered: read } as const
-  const settled = settle(call, { ...ending, providerEndedAt: given.endedAt }, deps)!
+  const closing = settle(call, { ...ending, providerEndedAt: given.endedAt }, deps)!
+  const settled = closing instanceof Promise ? await closing : closing
   await recorded(settled, deps)
   const body = read.withAdditions(call.options.additions ? settled.additions : null)
-  return respondWhole(call, settled, keeps(call) ? await keepWhole(call, body, deps) : body)
+  const kept = keeps(call) ? await keepWhole(call, body, deps) : body
+  return respondWhole(call, settled, call.service.finish?.(kept, call.id) ?? kept)
 }
 
 /** @throws GatewayError when the disk takes nothing and memory is full: an answer that nobody could bill is not given */
@@ -148,7 +164,7 @@ async function refuse(call: Call, thrown: unknown, deps: Deps): Promise<Reply> {
   const error = gone
     ? new GatewayError('invalid_request', 'The caller went away', { status: 499 })
     : asGatewayError(thrown)
-  const settled = settle(
+  const settled = await settle(
     call,
     {
       outcome: gone ? 'aborted' : 'error',
@@ -161,7 +177,7 @@ async function refuse(call: Call, thrown: unknown, deps: Deps): Promise<Reply> {
   )
   if (error.status >= 500) deps.log.warn('A call failed', { request: call.id, code: error.code, cause: error.cause })
   if (settled !== null) await new Promise<void>((written) => recordOrSay(settled, deps, written))
-  return respondError(call, error, { settled, rate: thrown instanceof RateLimited ? thrown.rate : null })
+  return respondError(call, error, settled)
 }
 
 /** For exits that can't refuse any more: when the journal is full the record goes to the log, and the call goes on. */

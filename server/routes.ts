@@ -22,12 +22,14 @@ import { messages } from './endpoints/messages.ts'
 import { model, models } from './endpoints/models.ts'
 import { modelsAuto } from './endpoints/models-auto.ts'
 import { moderations } from './endpoints/moderations.ts'
+import { providersHealth } from './endpoints/providers-health.ts'
 import { request } from './endpoints/requests.ts'
 import { rerank } from './endpoints/rerank.ts'
 import { responses } from './endpoints/responses.ts'
 import { compactResponse } from './endpoints/responses-compact.ts'
 import { responseInputTokens } from './endpoints/responses-input-tokens.ts'
 import { cancelResponse, deleteResponse, inputItems, response } from './endpoints/responses-stored.ts'
+import { stripeWebhook } from './endpoints/stripe-webhook.ts'
 import type { RouteTable } from './router.ts'
 
 /**
@@ -61,6 +63,7 @@ export const routes: RouteTable = [
   ['GET', '/v1/models', models],
   ['GET', '/v1/models/auto', modelsAuto],
   ['GET', '/v1/models/{id}', model],
+  ['GET', '/v1/providers/health', providersHealth],
   ['GET', '/v1/requests/{id}', request],
   ['GET', '/health', health],
   ['GET', '/livez', livez],
@@ -82,5 +85,6 @@ export const routes: RouteTable = [
   ['GET', '/v1/batches', batches],
   ['GET', '/v1/batches/{id}', batch],
   ['POST', '/v1/batches/{id}/cancel', cancelBatch],
+  ['POST', '/api/webhooks/stripe', stripeWebhook],
   ['*', '/api/{path}', api],
 ]

@@ -41,12 +41,14 @@ describe('without any variable', () => {
       publicUrl: null,
       dataDir: resolve('data'),
       databaseUrl: null,
+      kv: null,
       secrets: [],
       bootstrapKey: null,
       bootstrapAdmin: null,
       signUp: 'open',
       logins: { github: null, google: null, oidc: null },
       mail: null,
+      stripe: null,
       bootstrapPlan: null,
       plans: PLANS,
       prices: null,
@@ -75,7 +77,9 @@ describe('without any variable', () => {
     ]
     const people = ['WATCHLLM_BOOTSTRAP_ADMIN', 'WATCHLLM_SIGN_UP', 'MAIL_FROM', 'OIDC_ISSUER']
     const clients = ['GITHUB', 'GOOGLE', 'OIDC'].flatMap((party) => [`${party}_CLIENT_ID`, `${party}_CLIENT_SECRET`])
-    const all = [...names, ...more, ...last, ...people, ...clients, 'WATCHLLM_JOURNAL_FSYNC']
+    const kv = ['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN']
+    const stripe = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE']
+    const all = [...names, ...more, ...last, ...people, ...clients, ...kv, ...stripe, 'WATCHLLM_JOURNAL_FSYNC']
     for (const nothing of ['', '   ', undefined]) {
       expect(read(Object.fromEntries(all.map((name) => [name, nothing])))).toEqual(read())
     }
@@ -153,7 +157,25 @@ describe('a good value is taken', () => {
     [{ WATCHLLM_TOTAL_TIMEOUT_MS: '86400000' }, { totalTimeoutMs: 86_400_000 }],
     [{ WATCHLLM_MAX_BODY_BYTES: '1024' }, { maxBodyBytes: 1024 }],
     [{ WATCHLLM_JOURNAL_FSYNC: 'always' }, { journalFsync: 'always' }],
-    [{ REDIS_URL: 'redis://x', STRIPE_SECRET_KEY: 'sk' }, { unused: ['REDIS_URL', 'STRIPE_SECRET_KEY'] }],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318' }, { unused: ['OTEL_EXPORTER_OTLP_ENDPOINT'] }],
+    [{ REDIS_URL: ' redis://u:p@cache:6380/2 ' }, { kv: { redisUrl: 'redis://u:p@cache:6380/2' } }],
+    [
+      { STRIPE_SECRET_KEY: 'sk_test_1', STRIPE_WEBHOOK_SECRET: 'whsec_1' },
+      { stripe: { secretKey: 'sk_test_1', webhookSecret: 'whsec_1', apiBase: null } },
+    ],
+    [
+      {
+        STRIPE_SECRET_KEY: 'rk_live_1',
+        STRIPE_WEBHOOK_SECRET: 'whsec_a/b+c',
+        STRIPE_API_BASE: 'http://stripe.test:12111/',
+      },
+      { stripe: { secretKey: 'rk_live_1', webhookSecret: 'whsec_a/b+c', apiBase: 'http://stripe.test:12111' } },
+    ],
+    [{ REDIS_URL: 'rediss://cache' }, { kv: { redisUrl: 'rediss://cache' } }],
+    [
+      { UPSTASH_REDIS_REST_URL: 'https://eu1.upstash.io/', UPSTASH_REDIS_REST_TOKEN: 'AX==' },
+      { kv: { url: 'https://eu1.upstash.io', token: 'AX==' } },
+    ],
   ]
   it.each(cases)('%j', (env, expected) => {
     expect(read(env)).toEqual({ ...read(), ...expected })
@@ -203,6 +225,10 @@ describe('a bad value stops the start with one line that names the variable', ()
     ['WATCHLLM_TENANT_HOSTS', '*.corp'],
     ['WATCHLLM_TENANT_HOSTS', 'user@llm.corp'],
     ['WATCHLLM_TENANT_HOSTS', 'llm.corp/v1'],
+    ['REDIS_URL', 'cache:6379'],
+    ['REDIS_URL', 'https://u:hunter2@cache'],
+    ['REDIS_URL', 'redis://'],
+    ['REDIS_URL', 'hunter2'],
     ['WATCHLLM_PLANS', '/nowhere/plans.json'],
     ['WATCHLLM_PRICES', '/nowhere/prices.json'],
     ['WATCHLLM_PLANS', '/'],
@@ -226,9 +252,11 @@ describe('a bad value stops the start with one line that names the variable', ()
 
   const groups = [
     { SMTP_URL: 'smtp://u:hunter2@mail.example.com', MAIL_FROM: 'gw@example.com' },
+    { STRIPE_SECRET_KEY: 'sk_test_hunter2', STRIPE_WEBHOOK_SECRET: 'whsec_hunter2' },
     { GITHUB_CLIENT_ID: 'a', GITHUB_CLIENT_SECRET: 'hunter2' },
     { GOOGLE_CLIENT_ID: 'a', GOOGLE_CLIENT_SECRET: 'hunter2' },
     { OIDC_ISSUER: 'https://id.example.com', OIDC_CLIENT_ID: 'a', OIDC_CLIENT_SECRET: 'hunter2' },
+    { UPSTASH_REDIS_REST_URL: 'https://eu1.upstash.io', UPSTASH_REDIS_REST_TOKEN: 'hunter2' },
   ]
   const parts = groups.flatMap((group) => Object.keys(group).map((name) => [name, group] as const))
   it.each(parts)('%s is needed when the others of its kind are set', (name, group) => {
@@ -244,11 +272,33 @@ describe('a bad value stops the start with one line that names the variable', ()
     ['MAIL_FROM', 'a@example.com, b@example.com'],
     ['MAIL_FROM', 'X\nBcc: b@example.com <a@example.com>'],
     ['OIDC_ISSUER', 'id.example.com'],
+    ['STRIPE_SECRET_KEY', 'pk_live_hunter2'],
+    ['STRIPE_SECRET_KEY', 'hunter2'],
+    ['STRIPE_SECRET_KEY', 'sk_live_hunter2 x'],
+    ['STRIPE_WEBHOOK_SECRET', 'hunter2'],
+    ['STRIPE_WEBHOOK_SECRET', 'whsec_'],
+    ['STRIPE_API_BASE', 'stripe.test:12111'],
+    ['STRIPE_API_BASE', 'https://u:hunter2@stripe.test'],
+    ['STRIPE_API_BASE', 'https://stripe.test/v1'],
+    ['STRIPE_API_BASE', 'https://stripe.test/?x=1'],
+    ['UPSTASH_REDIS_REST_URL', 'eu1.upstash.io'],
+    ['UPSTASH_REDIS_REST_URL', 'redis://u:hunter2@eu1.upstash.io'],
+    ['UPSTASH_REDIS_REST_URL', 'https://u:hunter2@eu1.upstash.io'],
+    ['UPSTASH_REDIS_REST_URL', 'https://eu1.upstash.io/?x=1'],
+    ['UPSTASH_REDIS_REST_TOKEN', 'hunter2 hunter2'],
+    ['UPSTASH_REDIS_REST_TOKEN', 'hünter2'],
   ]
   it.each(grouped)('%s=%j', (name, value) => {
     const line = refusal({ ...Object.assign({}, ...groups), [name]: value })
     expect(line).toMatch(new RegExp(`^${name} must `))
     expect(line).not.toMatch(/\n|hunter2/)
+  })
+
+  it.each(['UPSTASH_REDIS_REST_URL', 'UPSTASH_REDIS_REST_TOKEN'])('REDIS_URL does not go with %s', (name) => {
+    const value = name.endsWith('URL') ? 'https://eu1.upstash.io' : 'hunter2'
+    const line = refusal({ REDIS_URL: 'redis://u:hunter2@cache', [name]: value })
+    expect(line).toMatch(new RegExp(`^REDIS_URL must not be set when ${name} is`))
+    expect(line).not.toContain('hunter2')
   })
 
   it('WATCHLLM_SECRET is needed when DATABASE_URL is set', () => {
@@ -257,44 +307,8 @@ describe('a bad value stops the start with one line that names the variable', ()
     )
   })
 
-  const files: [name: string, content: string][] = [
-    ['empty', ''],
-    ['no JSON', '{\n  nonsense\n}'],
-    ['cut off', '[{"id":'],
-    ['an object', '{}'],
-    ['a plan without limits', '[{"id":"x","name":"X"}]'],
-    ['a limit of zero', JSON.stringify([{ ...PLANS[0], requestsPerMinute: 0 }])],
-    ['a limit in words', JSON.stringify([{ ...PLANS[0], requestsPerMinute: 'ten' }])],
-    ['a bad id', JSON.stringify([{ ...PLANS[0], id: 'Über Plan' }])],
-    ['a member nobody knows', JSON.stringify([{ ...PLANS[0], rpm: 5 }])],
-    ['one plan twice', JSON.stringify([PLANS[0], PLANS[0]])],
-  ]
-  it.each(files)('WATCHLLM_PLANS as a file that is %s', (name, content) => {
-    const line = refusal({ WATCHLLM_PLANS: file(`${name}.json`, content) })
-    expect(line).toMatch(/^WATCHLLM_PLANS must /)
-    expect(line).not.toMatch(/\n/)
-  })
-
   it('WATCHLLM_PRICES as a file that is no JSON', () => {
     expect(refusal({ WATCHLLM_PRICES: file('prices.txt', 'gpt-4o: 5\n') })).toMatch(/^WATCHLLM_PRICES must .*$/)
-  })
-})
-
-describe('WATCHLLM_PLANS', () => {
-  const own = { id: 'basic', name: 'Basic', requestsPerMinute: 60, requestsPerMonth: null, tokensPerDay: 500_000 }
-
-  it('adds plans to those that are shipped, and replaces those of the same id', () => {
-    const free = { ...own, id: 'free', name: 'Gratis' }
-    const env = { WATCHLLM_PLANS: file('plans.json', JSON.stringify([own, free])), WATCHLLM_BOOTSTRAP_PLAN: 'free' }
-    const { plans, bootstrapPlan } = read(env)
-    expect(plans.map(({ id }) => id).sort()).toEqual(['agency', 'basic', 'free', 'pro', 'starter', 'unlimited'])
-    expect(bootstrapPlan).toEqual(free)
-  })
-
-  it('can name the plan of the default organization', () => {
-    const env = { WATCHLLM_PLANS: file('plans2.json', JSON.stringify([own])), WATCHLLM_BOOTSTRAP_PLAN: 'basic' }
-    expect(read(env).bootstrapPlan).toEqual(own)
-    expect(refusal({ ...env, WATCHLLM_BOOTSTRAP_PLAN: 'gold' })).toContain('basic')
   })
 })
 

@@ -104,6 +104,8 @@ describe('retryHeaders()', () => {
     'model_not_allowed',
     'insufficient_permissions',
     'quota_exceeded',
+    'provider_paused',
+    'idempotency_conflict',
   ]
 
   it.each(ERROR_CODES)('tells SDKs not to hammer exactly where a retry can not help: %s', (code) => {
@@ -112,9 +114,9 @@ describe('retryHeaders()', () => {
     expect(retryHeaders(error)).toEqual(FINAL.includes(code) ? ['x-should-retry', 'false'] : [])
   })
 
-  it('covers every 401, 402 and 403, and the quota', () => {
+  it('covers every 401, 402 and 403, quotas, pauses and conflicts', () => {
     const final = TABLE.filter(([status]) => status >= 401 && status <= 403).map(([, code]) => code)
-    expect(FINAL).toEqual([...final, 'quota_exceeded'])
+    expect(FINAL).toEqual([...final, 'quota_exceeded', 'provider_paused', 'idempotency_conflict'])
   })
 
   it('says how long to wait when that is known, 0 included', () => {

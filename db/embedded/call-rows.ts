@@ -9,6 +9,8 @@ export interface PackedCalls {
   readonly rows: number
   /** JSON array of what these rows add to usage_hourly. */
   readonly hourlyJson: string
+  /** JSON array of what organizations pay for these rows; null: nothing. */
+  readonly chargedJson: string | null
 }
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
@@ -33,10 +35,12 @@ export function packCalls(callsJson: string): PackedCalls | null {
   // A NUL can only come in by its escape; whole texts without one need no looking at each string.
   const dirty = callsJson.includes('\\u0000')
   const hours = new Map<string, Hour>()
+  const payers = new Map<string, Payer>()
   at = SIGNATURE.copy(buffer)
   for (const record of records as unknown[]) {
     if (!isFields(record) || !isFields(record.usage) || !packRow(record, record.usage, dirty)) return null
     addHour(hours, record, record.usage)
+    if (typeof record.chargedPico === 'number' && record.chargedPico > 0) addCharge(payers, record, record.chargedPico)
   }
   reserve(2)
   view.setInt16(at, -1)
@@ -45,6 +49,7 @@ export function packCalls(callsJson: string): PackedCalls | null {
     bytes: buffer.subarray(0, at),
     rows: records.length,
     hourlyJson: JSON.stringify(Array.from(hours.values(), hourRow)),
+    chargedJson: payers.size === 0 ? null : JSON.stringify(Array.from(payers, payerRow)),
   }
 }
 
@@ -124,6 +129,9 @@ interface Hour {
   /** As in COUNTER_COLUMNS. */
   readonly sums: number[]
   cost: bigint
+  charged: bigint
+  spend: bigint
+  platform: bigint
   requests: number
   errors: number
   latencyUs: number
@@ -141,6 +149,9 @@ function addHour(hours: Map<string, Hour>, record: Fields, usage: Fields): void 
     hour = {
       sums: new Array(COUNTER_COLUMNS.length).fill(0),
       cost: 0n,
+      charged: 0n,
+      spend: 0n,
+      platform: 0n,
       requests: 0,
       errors: 0,
       latencyUs: 0,
@@ -158,10 +169,20 @@ function addHour(hours: Map<string, Hour>, record: Fields, usage: Fields): void 
   hour.requests++
   if (record.outcome === 'error' || record.outcome === 'cut') hour.errors++
   hour.latencyUs += record.latencyUs as number
-  if (typeof record.costPico === 'number') hour.cost += BigInt(record.costPico)
+  addMoney(hour, record)
   for (let i = 0; i < COUNTER_COLUMNS.length; i++) {
     hour.sums[i] = (hour.sums[i] as number) + ((usage[COUNTER_COLUMNS[i]!.field] ?? 0) as number)
   }
+}
+
+/** As INSERT_CALLS in db/stores/calls-sql.ts does. */
+function addMoney(hour: Hour, { costPico, chargedPico, charge }: Fields): void {
+  const cost = typeof costPico === 'number' ? BigInt(costPico) : 0n
+  const charged = typeof chargedPico === 'number' ? BigInt(chargedPico) : null
+  hour.cost += cost
+  hour.charged += charged ?? 0n
+  hour.spend += charged ?? cost
+  if (charged !== null || typeof charge !== 'string') hour.platform += cost
 }
 
 function clean(text: unknown): string {
@@ -180,5 +201,38 @@ function hourRow(hour: Hour): object {
     latency_us: hour.latencyUs,
     // As text: JSON numbers of this size would be rounded.
     cost_pico: hour.cost.toString(),
+    charged_pico: hour.charged.toString(),
+    spend_pico: hour.spend.toString(),
+    platform_pico: hour.platform.toString(),
   }
+}
+
+interface Payer {
+  firstId: string
+  lastId: string
+  calls: number
+  pico: bigint
+  untilMs: number
+}
+
+/** Ids are compared as the database does it, by bytes: they are ASCII. */
+function addCharge(payers: Map<string, Payer>, record: Fields, chargedPico: number): void {
+  const id = clean(record.id)
+  const createdAtMs = record.createdAtMs as number
+  const organizationId = clean(record.organizationId)
+  const payer = payers.get(organizationId)
+  if (payer === undefined) {
+    payers.set(organizationId, { firstId: id, lastId: id, calls: 1, pico: BigInt(chargedPico), untilMs: createdAtMs })
+    return
+  }
+  if (id < payer.firstId) payer.firstId = id
+  if (id > payer.lastId) payer.lastId = id
+  payer.calls++
+  payer.pico += BigInt(chargedPico)
+  payer.untilMs = Math.max(payer.untilMs, createdAtMs)
+}
+
+function payerRow([organizationId, { firstId, lastId, calls, pico, untilMs }]: [string, Payer]): object {
+  const ids = { organization_id: organizationId, first_id: firstId, last_id: lastId }
+  return { ...ids, calls, pico: pico.toString(), until_ms: untilMs }
 }

@@ -1,10 +1,17 @@
 /** What the gateway's thread asks of the database's thread. One request at a time, each answered once. */
 export type Request =
   | { readonly do: 'query'; readonly sql: string; readonly parameters: readonly unknown[] }
-  | { readonly do: 'loadCalls'; readonly callsJson: string; readonly copy: string; readonly addHourly: string }
+  | ({ readonly do: 'loadCalls' } & LoadJob)
   | { readonly do: 'listen'; readonly channel: string }
   | { readonly do: 'upkeep' }
   | { readonly do: 'close' }
+
+export interface LoadJob {
+  readonly callsJson: string
+  readonly copy: string
+  readonly addHourly: string
+  readonly postUsage: string
+}
 
 export interface QueryAnswer {
   readonly rows: unknown[]

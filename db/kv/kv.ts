@@ -6,6 +6,8 @@
  * Amounts are integers up to 2^53: requests, tokens, pico-dollars.
  */
 export interface Kv {
+  /** No other process counts here. */
+  readonly isAlone?: boolean
   /**
    * Takes one from a window of `windowMs` that starts at a multiple of it.
    * Promise: never more than `limit` takes succeed in one window, whoever asks; a refused take changes nothing.
@@ -26,6 +28,11 @@ export interface Kv {
    * back what this very process took from this very window before.
    */
   add(counter: Counter, amount: number, nowMs: number): void | Promise<void>
+  /**
+   * Raises what is used of a counter to that, and never lowers it: what is known from elsewhere to have been used already.
+   * Saying it twice, or by several instances, changes nothing. It may pass the limit, like `add`.
+   */
+  atLeast(counter: Counter, used: number, nowMs: number): void | Promise<void>
   /** What is used of each counter, by everybody, without taking. */
   read(counters: readonly Counter[], nowMs: number): readonly number[] | Promise<readonly number[]>
   /** Tells every subscriber of the channel, those of this process too. Resolves when the store has it; nobody need hear it. */

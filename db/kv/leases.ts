@@ -142,6 +142,18 @@ export function leasedKv(store: SharedKv, options: LeaseOptions): LeasedKv {
       // What goes beyond what was at hand must be known to the others soon.
       if (lease.had > lease.knownHad && !health.away) words.tell(lease)
     },
+    async atLeast(counter, used, nowMs): Promise<void> {
+      held.at(nowMs)
+      const lease = held.of(counter)
+      // For when the store is away before it was ever asked.
+      lease.free ??= Math.max(0, counter.limit - used)
+      if (health.away) return
+      try {
+        await inTime(Promise.resolve(store.atLeast(counter, used, nowMs)), { timeoutMs, clock })
+      } catch {
+        // Away: whoever takes next finds out, and it is said again when the key is read again.
+      }
+    },
     async read(counters, nowMs) {
       if (health.away) return counters.map((counter) => guess(held.get(counter.key), counter))
       try {

@@ -58,6 +58,7 @@ export function memoryKv(): Kv {
   }
 
   return {
+    isAlone: true,
     takeAll,
     take(key, limit, { windowMs, nowMs }): Taken {
       // Windows of another length are other counters.
@@ -72,6 +73,10 @@ export function memoryKv(): Kv {
     add(counter, amount, nowMs): void {
       const window = windowOf(counter, nowMs)
       window.taken = Math.max(0, window.taken + amount)
+    },
+    atLeast(counter, used, nowMs): void {
+      const window = windowOf(counter, nowMs)
+      window.taken = Math.max(window.taken, used)
     },
     read: (counters) =>
       counters.map(({ key, endMs }) => {

@@ -78,6 +78,19 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return text(used)
 `
 
+/**
+ * KEYS: one counter. ARGV: ttlMs, what is used at least. What holders have counts as used: how much of it is, they have
+ * yet to say.
+ */
+export const AT_LEAST = `${LOAD}
+local c = load(KEYS[1], '')
+if c.used < tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], 'used', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+end
+return text(c.used)
+`
+
 /** KEYS: counters. Answers for each what is used, what holders have of that as far as they said left out. */
 export const READ = `${LOAD}
 local answer = {}

@@ -1,6 +1,6 @@
 import type { Counter, LeaseAnswer, LeaseGrant, LeaseHolder, LeaseLine, SharedKv, Taken, Verdict, Wish } from './kv.ts'
 import { RECALL } from './kv.ts'
-import { ADD, LEASE, READ, TAKE } from './scripts.ts'
+import { ADD, AT_LEAST, LEASE, READ, TAKE } from './scripts.ts'
 
 /** What a client of Redis must be able to do. Everything rejects when Redis doesn't answer in time. */
 export interface Client {
@@ -44,6 +44,9 @@ export function sharedKv(client: Client, prefix = 'watchllm:'): SharedKv {
     },
     async add(counter, amount, nowMs) {
       await client.run(ADD, [nameOf(counter)], [String(ttlMs(counter.endMs, nowMs)), String(amount)])
+    },
+    async atLeast(counter, used, nowMs) {
+      await client.run(AT_LEAST, [nameOf(counter)], [String(ttlMs(counter.endMs, nowMs)), String(used)])
     },
     read: async (counters) => numbers(await client.run(READ, counters.map(nameOf), [])),
     async lease(holder: LeaseHolder, lines: readonly LeaseLine[]): Promise<LeaseAnswer> {

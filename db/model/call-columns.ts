@@ -21,6 +21,7 @@ type Fields = { readonly [F in Exclude<keyof CallRecord, 'usage'>]: readonly [co
 const FIXED = {
   createdAtMs: ['created_at', 'time'],
   costPico: ['cost_pico', 'bigint'],
+  chargedPico: ['charged_pico', 'bigint'],
   latencyUs: ['latency_us', 'bigint'],
   overheadUs: ['overhead_us', 'bigint'],
   firstByteUs: ['first_byte_us', 'bigint'],
@@ -48,6 +49,7 @@ const TEXTS = {
   clientRequestId: ['client_request_id', 'text'],
   endUser: ['end_user', 'text'],
   metadata: ['metadata', 'text'],
+  charge: ['charge', 'text'],
 } as const
 
 /** A field of CallRecord that is in neither list doesn't compile. */

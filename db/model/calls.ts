@@ -31,6 +31,8 @@ export interface CallRecord {
   readonly priceId: string | null
   /** Null when no price is known; 0 is a price. */
   readonly costPico: number | null
+  /** What the organization's credits paid for it; null: nothing is charged for this call, 0: it cost nothing. */
+  readonly chargedPico: number | null
   readonly latencyUs: number
   /** What of `latencyUs` was ours, not the provider's. */
   readonly overheadUs: number
@@ -48,4 +50,6 @@ export interface CallRecord {
   readonly endUser: string | null
   /** `x-watchllm-metadata` as given: a JSON object in text. */
   readonly metadata: string | null
+  /** How it was charged and who paid: a Charge as JSON (see charge.ts); null: the installation paid. */
+  readonly charge: string | null
 }

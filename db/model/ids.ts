@@ -1,5 +1,24 @@
 /** Prefixes say what an id is; 26 Crockford base-32 characters follow: 48 bits of time, then 80 random bits. */
-export type IdPrefix = 'org' | 'prj' | 'key' | 'req' | 'usr' | 'inv' | 'tok' | 'crd' | 'aud' | 'conv'
+export type IdPrefix =
+  | 'org'
+  | 'prj'
+  | 'key'
+  | 'req'
+  | 'usr'
+  | 'inv'
+  | 'tok'
+  | 'crd'
+  | 'aud'
+  | 'conv'
+  | 'txn'
+  | 'rer'
+  | 'bud'
+  | 'alr'
+  | 'evt'
+  | 'dlv'
+  | 'whe'
+  | 'adk'
+  | 'rec'
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 const RANDOM_CHARS = 16

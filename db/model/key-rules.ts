@@ -1,16 +1,15 @@
 import { KEY_DEFAULTS, type KeySettings, PROJECT_DEFAULTS, type ProjectSettings } from './settings.ts'
 
-/** What settings let the calls of a key do: those of the key and of its project as one, made when the key is read. */
+/** What settings and plan let the calls of a key do, as one, made when the key is read; limits are limits.ts's. */
 export interface KeyRules {
-  /** A model must be in each: the key's list and the project's. Empty: every model may be used. */
+  /** A model must be in each: the key's list, the project's and the plan's. Empty: every model may be used. */
   readonly models: readonly ReadonlySet<string>[]
   /** Null: all. */
   readonly endpoints: ReadonlySet<string> | null
   readonly prefers: Preference | null
-  /** The narrowest first; the organization's own comes after them. */
-  readonly minutes: readonly OwnMinute[]
   readonly promptCache: KeySettings['promptCache']
   readonly bodyAdditions: boolean
+  readonly joinRetries: boolean
 }
 
 export interface Preference {
@@ -21,17 +20,7 @@ export interface Preference {
   readonly of: 'key' | 'project'
 }
 
-/** Requests a minute that a key or a project has of its own, beside its organization's. */
-export interface OwnMinute {
-  readonly of: 'key' | 'project'
-  /** Name of the counter. */
-  readonly counter: string
-  readonly limit: number
-}
-
 export interface RuledKey {
-  readonly keyId: string
-  readonly projectId: string
   readonly settings: Partial<KeySettings>
   readonly projectSettings: Partial<ProjectSettings>
   /** The project's, null: none. */
@@ -39,21 +28,33 @@ export interface RuledKey {
 }
 
 /** @returns null for a key whose calls are under no rule: it costs them nothing */
-export function rulesOf({ keyId, projectId, settings, projectSettings, defaultProvider }: RuledKey): KeyRules | null {
-  const key = { ...KEY_DEFAULTS, ...settings }
-  const project = { ...PROJECT_DEFAULTS, ...projectSettings }
-  const rules: KeyRules = {
+export function rulesOf({ settings, projectSettings, defaultProvider }: RuledKey): KeyRules | null {
+  const rules = rulesFrom(
+    { ...KEY_DEFAULTS, ...settings },
+    { ...PROJECT_DEFAULTS, ...projectSettings },
+    defaultProvider,
+  )
+  return isNone(rules) ? null : rules
+}
+
+function rulesFrom(key: KeySettings, project: ProjectSettings, defaultProvider: string | null): KeyRules {
+  return {
     models: [key.allowedModels, project.allowedModels].flatMap((list) => (list === null ? [] : [new Set(list)])),
     endpoints: key.allowedEndpoints === null ? null : new Set(key.allowedEndpoints),
     prefers: preferenceOf(key.routing, defaultProvider),
-    minutes: [
-      ...minuteOf('key', keyId, key.limits.requestsPerMinute),
-      ...minuteOf('project', projectId, project.limits.requestsPerMinute),
-    ],
     promptCache: key.promptCache,
     bodyAdditions: key.bodyAdditions,
+    joinRetries: key.joinRetries,
   }
-  return isNone(rules) ? null : rules
+}
+
+const NO_RULES = rulesFrom(KEY_DEFAULTS, PROJECT_DEFAULTS, null)
+
+/** The rules of a key, and that its models must be among its plan's. @param planModels null: all */
+export function underPlan(rules: KeyRules | null, planModels: readonly string[] | null): KeyRules | null {
+  if (planModels === null) return rules
+  const known = rules ?? NO_RULES
+  return { ...known, models: [...known.models, new Set(planModels)] }
 }
 
 /** A key that prefers nothing goes by its project's provider. */
@@ -62,13 +63,11 @@ function preferenceOf(routing: KeySettings['routing'], defaultProvider: string |
   return defaultProvider === null ? null : { provider: defaultProvider, only: false, of: 'project' }
 }
 
-function minuteOf(of: OwnMinute['of'], id: string, limit: number | null): OwnMinute[] {
-  return limit === null ? [] : [{ of, counter: `rpm:${id}`, limit }]
-}
-
-function isNone({ models, endpoints, prefers, minutes, promptCache, bodyAdditions }: KeyRules): boolean {
-  const isDefault = promptCache === KEY_DEFAULTS.promptCache && bodyAdditions === KEY_DEFAULTS.bodyAdditions
-  return models.length === 0 && endpoints === null && prefers === null && minutes.length === 0 && isDefault
+function isNone({ models, endpoints, prefers, ...switches }: KeyRules): boolean {
+  const { promptCache, bodyAdditions, joinRetries } = KEY_DEFAULTS
+  const isDefault = switches.promptCache === promptCache && switches.bodyAdditions === bodyAdditions
+  const isFree = models.length === 0 && endpoints === null && prefers === null
+  return isFree && isDefault && switches.joinRetries === joinRetries
 }
 
 /** Whether a key may use a model, by its own list and its project's. @param model the provider's own id */

@@ -39,8 +39,18 @@ export const routingSchema = z.discriminatedUnion('mode', [
 ])
 export type Routing = z.infer<typeof routingSchema>
 
-/** Null: no limit of its own; the tightest of key, project and plan holds. */
-export const ownLimitsSchema = z.strictObject({ requestsPerMinute: z.int().positive().nullable() })
+const ownLimit = z.int().positive().nullable()
+
+/** Null or absent: no limit of its own; the tightest of key, project and plan holds. Tokens are input plus output. */
+export const ownLimitsSchema = z.strictObject({
+  requestsPerMinute: ownLimit,
+  tokensPerMinute: ownLimit.optional(),
+  requestsPerDay: ownLimit.optional(),
+  tokensPerDay: ownLimit.optional(),
+  requestsPerMonth: ownLimit.optional(),
+  tokensPerMonth: ownLimit.optional(),
+})
+export type OwnLimits = z.infer<typeof ownLimitsSchema>
 
 /** What a key may, beside what its project may. */
 export const keySettingsSchema = z.strictObject({
@@ -54,6 +64,8 @@ export const keySettingsSchema = z.strictObject({
   promptCache: z.enum(['auto', 'respect', 'off']),
   /** Members are added to the bodies of answers. */
   bodyAdditions: z.boolean(),
+  /** An SDK's retry joins the attempt before it where that still runs. */
+  joinRetries: z.boolean(),
 })
 export type KeySettings = z.infer<typeof keySettingsSchema>
 
@@ -64,6 +76,7 @@ export const KEY_DEFAULTS: KeySettings = {
   limits: { requestsPerMinute: null },
   promptCache: 'respect',
   bodyAdditions: true,
+  joinRetries: true,
 }
 
 export const projectSettingsSchema = z.strictObject({

@@ -64,6 +64,8 @@ export interface UsageTotals {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly costPico: bigint
+  /** What of them was charged to credits. */
+  readonly chargedPico: bigint
   readonly latencyUs: number
   /** What the cached ones would have cost. */
   readonly savedPico: bigint
@@ -76,6 +78,7 @@ export const NO_TOTALS: UsageTotals = Object.freeze({
   inputTokens: 0,
   outputTokens: 0,
   costPico: 0n,
+  chargedPico: 0n,
   latencyUs: 0,
   savedPico: 0n,
 })
@@ -88,6 +91,7 @@ export function addTotals(a: UsageTotals, b: UsageTotals): UsageTotals {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     costPico: a.costPico + b.costPico,
+    chargedPico: a.chargedPico + b.chargedPico,
     latencyUs: a.latencyUs + b.latencyUs,
     savedPico: a.savedPico + b.savedPico,
   }

@@ -5,6 +5,7 @@ import type { UsageSource } from '../model/usage.ts'
 export interface CallsTable {
   created_at: Date
   cost_pico: number | null
+  charged_pico: number | null
   latency_us: number
   overhead_us: number
   first_byte_us: number | null
@@ -39,4 +40,5 @@ export interface CallsTable {
   client_request_id: string | null
   end_user: string | null
   metadata: string | null
+  charge: string | null
 }

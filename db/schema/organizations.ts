@@ -1,4 +1,5 @@
-import type { ColumnType } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
+import type { Pays } from '../model/plans.ts'
 import type { ProjectSettings } from '../model/settings.ts'
 
 export interface OrganizationsTable {
@@ -6,6 +7,10 @@ export interface OrganizationsTable {
   name: string
   /** Id of a Plan. */
   plan: string
+  /** Default: `none`. */
+  pays: Generated<Pays>
+  /** What its calls cost of its credits against the list price: 10_000 is 1.0. */
+  credit_multiplier: Generated<number>
   created_at: Date
 }
 

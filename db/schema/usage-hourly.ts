@@ -1,3 +1,5 @@
+import type { ColumnType } from 'kysely'
+
 /** Sums over the calls of one hour (UTC) with the same project, key, provider and model; equal to a recount at any time. */
 export interface UsageHourlyTable {
   hour: Date
@@ -19,6 +21,12 @@ export interface UsageHourlyTable {
   latency_us: number
   /** Whole pico-dollars as text: sums pass what a number holds. Calls without a price count as 0. */
   cost_pico: string
+  /** Whole pico-dollars as text: what of the calls was charged. */
+  charged_pico: ColumnType<string, string | undefined, string>
+  /** Whole pico-dollars as text: what counts against limits of spending, so what was charged, else the cost. */
+  spend_pico: ColumnType<string, string | undefined, string>
+  /** Whole pico-dollars as text: the cost of those that went with accounts of the platform. */
+  platform_pico: ColumnType<string, string | undefined, string>
   organization_id: string
   project_id: string
   key_id: string

@@ -9,8 +9,10 @@ export interface Defaults {
   readonly organizationName: string
   readonly projectId: string
   readonly projectName: string
-  /** Id of the plan that the default organization is to have; null: the one it has, `free` when it is made now. */
+  /** Id of the plan that the default organization is to have; null: the one it has, `firstPlan` when it is made now. */
   readonly plan: string | null
+  /** Default: `free`. */
+  readonly firstPlan?: string
   /** A key to make together with the project, if the project is made now. */
   readonly firstKey?: Omit<NewKey, 'projectId' | 'nowMs'>
   readonly nowMs: number
@@ -73,7 +75,12 @@ async function makeDefaults(trx: Kysely<Schema>, defaults: Defaults): Promise<En
   const created_at = new Date(nowMs)
   await trx
     .insertInto('organizations')
-    .values({ id: organizationId, name: defaults.organizationName, plan: defaults.plan ?? 'free', created_at })
+    .values({
+      id: organizationId,
+      name: defaults.organizationName,
+      plan: defaults.plan ?? defaults.firstPlan ?? 'free',
+      created_at,
+    })
     .execute()
   await trx
     .insertInto('projects')

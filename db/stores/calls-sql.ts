@@ -1,4 +1,5 @@
 import { CALL_COLUMNS, COUNTER_COLUMNS, type ColumnType } from '../model/call-columns.ts'
+import { CHARGED_OF_FRESH, POST_CHARGED } from './ledger-sql.ts'
 
 const PG_TYPES: { readonly [T in ColumnType]: string } = {
   time: 'float8',
@@ -11,30 +12,38 @@ const PG_TYPES: { readonly [T in ColumnType]: string } = {
 const COLUMNS = CALL_COLUMNS.map((one) => one.column).join(', ')
 const COUNTERS = COUNTER_COLUMNS.map((one) => one.column)
 const DIMENSIONS = ['project_id', 'hour', 'key_id', 'provider', 'model', 'organization_id'].join(', ')
-const SUMS = ['requests', 'errors', ...COUNTERS, 'latency_us', 'cost_pico']
+/** Their sums pass what a bigint holds. */
+const MONEY: ReadonlySet<string> = new Set(['cost_pico', 'charged_pico', 'spend_pico', 'platform_pico'])
+const SUMS = ['requests', 'errors', ...COUNTERS, 'latency_us', ...MONEY]
 
 /** Instances that add to the same rows do so in the same order, or they would wait for each other for ever. */
 const ORDER = 'order by 1, 2, 3, 4, 5, 6'
 const ADD = `on conflict (${DIMENSIONS}) do update set ${SUMS.map((one) => `${one} = h.${one} + excluded.${one}`).join(', ')}`
 const INTO_HOURLY = `insert into usage_hourly as h (${DIMENSIONS}, ${SUMS.join(', ')})`
 
-/** $1: a JSON array of CallRecord. Adds what isn't there yet and counts it; answers `{inserted}`. */
+/** What a call counts against limits of spending: what was charged for it, else what its provider asked for it. */
+const SPEND = 'coalesce(charged_pico, cost_pico)'
+/** Whether it went with an account of the platform: what goes with a project's own says so in its charge. */
+const PLATFORM = '(charged_pico is not null or charge is null)'
+
+/** $1: a JSON array of CallRecord. Adds what isn't there yet, counts and charges it; answers `{inserted}`. */
 export const INSERT_CALLS = `
 with fresh as (
   insert into calls (${COLUMNS})
   select ${CALL_COLUMNS.map(fromRecord).join(', ')}
-  from json_to_recordset($1::json) as r(${recordOf()})
+  from json_to_recordset($1::json) as r(${recordOf()}) order by id collate "C"
   on conflict (id) do nothing
-  returning created_at, project_id, organization_id, key_id, provider, model, outcome, latency_us, cost_pico,
-    ${COUNTERS.join(', ')}
+  returning id, created_at, project_id, organization_id, key_id, provider, model, outcome, latency_us, cost_pico,
+    charged_pico, charge, ${COUNTERS.join(', ')}
 ), added as (
   ${INTO_HOURLY}
   select project_id, date_trunc('hour', created_at, 'UTC'), key_id, coalesce(provider, ''), coalesce(model, ''),
     organization_id, count(*), count(*) filter (where outcome in ('error', 'cut')),
-    ${COUNTERS.map((one) => `sum(${one})`).join(', ')}, sum(latency_us), coalesce(sum(cost_pico), 0)
+    ${COUNTERS.map((one) => `sum(${one})`).join(', ')}, sum(latency_us), coalesce(sum(cost_pico), 0),
+    coalesce(sum(charged_pico), 0), coalesce(sum(${SPEND}), 0), coalesce(sum(cost_pico) filter (where ${PLATFORM}), 0)
   from fresh group by 1, 2, 3, 4, 5, 6 ${ORDER}
   ${ADD}
-)
+), ${CHARGED_OF_FRESH}, ${POST_CHARGED}
 select count(*)::int as inserted from fresh`
 
 /** The beginning of a COPY of rows with their columns as in CALL_COLUMNS; it fails if one is there already. */
@@ -46,7 +55,7 @@ ${INTO_HOURLY}
 select project_id, to_timestamp(hour_ms / 1000), key_id, provider, model, organization_id, ${SUMS.join(', ')}
 from json_to_recordset($1::json) as r(project_id text collate "C", hour_ms float8, key_id text collate "C",
   provider text collate "C", model text collate "C", organization_id text collate "C",
-  ${SUMS.map((one) => `${one} ${one === 'cost_pico' ? 'numeric' : 'bigint'}`).join(', ')})
+  ${SUMS.map((one) => `${one} ${MONEY.has(one) ? 'numeric' : 'bigint'}`).join(', ')})
 ${ORDER}
 ${ADD}`
 

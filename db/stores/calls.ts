@@ -4,6 +4,7 @@ import type { CallRecord } from '../model/calls.ts'
 import type { Price } from '../model/money.ts'
 import type { Schema } from '../schema/index.ts'
 import { ADD_HOURLY, COPY_CALLS, INSERT_CALLS } from './calls-sql.ts'
+import { POST_USAGE } from './ledger-sql.ts'
 
 /**
  * A faster way for the usual case: loads a JSON array of CallRecord of which none is stored yet.
@@ -11,15 +12,16 @@ import { ADD_HOURLY, COPY_CALLS, INSERT_CALLS } from './calls-sql.ts'
  */
 export type LoadCalls = (job: {
   readonly callsJson: string
-  /** Beginning of the COPY that takes the rows, and the statement that takes their sums by the hour. */
+  /** Beginning of the COPY that takes the rows, and the statements that take their sums by the hour and their charges. */
   readonly copy: string
   readonly addHourly: string
+  readonly postUsage: string
 }) => Promise<number | null>
 
 export interface CallStore {
   /**
-   * Inserts the calls that aren't stored yet and adds just those to `usage_hourly`, all in one transaction, so that
-   * giving the same call again, alone or among others, changes nothing. NUL characters and lone surrogates, which
+   * Inserts the calls that aren't stored yet, adds just those to `usage_hourly` and posts what they are charged to the
+   * ledger, one ledger transaction for each organization, all in one database transaction, so that giving the same call again, alone or among others, changes nothing. NUL characters and lone surrogates, which
    * PostgreSQL can't hold, are taken out of texts.
    * @param callsJson a JSON array of CallRecord
    * @returns the number of calls that were new
@@ -75,7 +77,7 @@ export function callStore(db: Kysely<Schema>, load: LoadCalls | null): CallStore
   }
 
   async function insertBatch(callsJson: string): Promise<number> {
-    const loaded = await load?.({ callsJson, copy: COPY_CALLS, addHourly: ADD_HOURLY })
+    const loaded = await load?.({ callsJson, copy: COPY_CALLS, addHourly: ADD_HOURLY, postUsage: POST_USAGE })
     if (loaded !== null && loaded !== undefined) return loaded
     try {
       return await insert(callsJson)

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { KeyKind } from '../model/ids.ts'
 import { type KeyRules, rulesOf } from '../model/key-rules.ts'
-import type { KeySettings } from '../model/settings.ts'
+import type { KeySettings, OwnLimits } from '../model/settings.ts'
 import type { Schema } from '../schema/index.ts'
 
 /** Notified with the id of a key, project or organization when what is known of its keys has changed; '' means any. */
@@ -21,8 +21,10 @@ export interface FoundKey {
   readonly expiresAtMs: number | null
   /** When the key was revoked or its project archived, whichever came first. */
   readonly revokedAtMs: number | null
-  /** Of the key's and its project's settings; null: there are none. */
+  /** Of the key's and its project's settings; null: there are none. The plan may have more of them. */
   readonly rules: KeyRules | null
+  /** What the two limit themselves to. */
+  readonly ownLimits: { readonly key?: OwnLimits; readonly project?: OwnLimits }
 }
 
 export interface NewKey {
@@ -72,6 +74,10 @@ export async function findKey(db: Kysely<Schema>, secretSha256: string): Promise
     expiresAtMs: expires_at?.getTime() ?? null,
     revokedAtMs: ended_at?.getTime() ?? null,
     rules: rulesOf({ ...key, settings, projectSettings }),
+    ownLimits: {
+      ...(settings.limits === undefined ? {} : { key: settings.limits }),
+      ...(projectSettings.limits === undefined ? {} : { project: projectSettings.limits }),
+    },
   }
 }
 

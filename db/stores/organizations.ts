@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Change, Role, Scope, ScopedChange } from '../model/access.ts'
+import type { Pays } from '../model/plans.ts'
 import type { Schema } from '../schema/index.ts'
 import { audit } from './audit-log.ts'
 import { notifyKeys } from './keys.ts'
@@ -10,6 +11,7 @@ export interface Organization {
   readonly name: string
   /** Id of a Plan. */
   readonly plan: string
+  readonly pays: Pays
   readonly createdAtMs: number
   /** The one that was made at the first start. */
   readonly isDefault: boolean
@@ -30,11 +32,19 @@ export interface NewOrganization {
   readonly id: string
   readonly name: string
   readonly plan: string
+  /** Default: `none`. */
+  readonly pays?: Pays
   /** A user's id. */
   readonly ownerId: string
 }
 
-export type DeleteRefusal = 'not_found' | 'role_too_low' | 'default' | 'has_projects' | 'name_differs'
+export type DeleteRefusal =
+  | 'not_found'
+  | 'role_too_low'
+  | 'default'
+  | 'has_subscription'
+  | 'has_projects'
+  | 'name_differs'
 
 export interface OrganizationStore {
   /** Those that somebody belongs to, of which `only` one may be asked for; by id. */
@@ -58,6 +68,8 @@ export interface OrganizationStore {
   listAll(page: Page & { readonly sinceMs: number }): Promise<readonly CountedOrganization[]>
   /** Puts it on a plan, on every instance within a second. @returns as it is now, null when there is none */
   setPlan(change: Change, organizationId: string, plan: string): Promise<Organization | null>
+  /** Has its calls charged from now on or not, on every instance within a second. @returns as it is now, null when there is none */
+  setPays(change: Change, organizationId: string, pays: Pays): Promise<Organization | null>
 }
 
 export function organizationStore(db: Kysely<Schema>): OrganizationStore {
@@ -70,17 +82,17 @@ export function organizationStore(db: Kysely<Schema>): OrganizationStore {
       return rows.map((row) => ({ ...organizationOf(row), role: row.role }))
     },
 
-    create(change, { id, name, plan, ownerId }) {
+    create(change, { id, name, plan, pays = 'none', ownerId }) {
       return db.transaction().execute(async (trx) => {
         const created_at = new Date(change.atMs)
-        await trx.insertInto('organizations').values({ id, name, plan, created_at }).execute()
+        await trx.insertInto('organizations').values({ id, name, plan, pays, created_at }).execute()
         await trx
           .insertInto('members')
           .values({ organization_id: id, user_id: ownerId, role: 'owner', created_at })
           .execute()
-        const after = { name, plan, owner: ownerId }
+        const after = { name, plan, pays, owner: ownerId }
         await audit(trx, { ...change, organizationId: id }, { type: 'organization', id, before: null, after })
-        return { id, name, plan, createdAtMs: change.atMs, isDefault: false }
+        return { id, name, plan, pays, createdAtMs: change.atMs, isDefault: false }
       })
     },
 
@@ -107,6 +119,7 @@ export function organizationStore(db: Kysely<Schema>): OrganizationStore {
         if (found === null) return 'not_found'
         if ((await roleOf(trx, change, byUserId)) !== 'owner') return 'role_too_low'
         if (found.isDefault) return 'default'
+        if (await isSubscribed(trx, id)) return 'has_subscription'
         if (confirm !== null && confirm !== found.name) return 'name_differs'
         const projects = await trx
           .selectFrom('projects')
@@ -145,19 +158,46 @@ export function organizationStore(db: Kysely<Schema>): OrganizationStore {
       }))
     },
 
-    setPlan(change, id, plan) {
-      return db.transaction().execute(async (trx) => {
-        await trx.selectFrom('organizations').select('id').where('id', '=', id).forNoKeyUpdate().execute()
-        const found = await find(trx, id)
-        if (found === null || found.plan === plan) return found
-        await trx.updateTable('organizations').set({ plan }).where('id', '=', id).execute()
-        await notifyKeys(trx, '')
-        const target = { type: 'organization', id, before: { plan: found.plan }, after: { plan } }
-        await audit(trx, { ...change, organizationId: id }, target)
-        return { ...found, plan }
-      })
-    },
+    setPlan: (change, id, plan) => setTerms(db, change, { id, terms: { plan } }),
+    setPays: (change, id, pays) => setTerms(db, change, { id, terms: { pays } }),
   }
+}
+
+/**
+ * Puts an organization on a plan, or has its calls charged or not, in the database transaction that is given or one of its
+ * own; every instance knows within a second. @returns as it is now, null when there is none
+ */
+export function setTerms(
+  db: Kysely<Schema>,
+  change: Change,
+  { id, terms }: { readonly id: string; readonly terms: Partial<Pick<Organization, 'plan' | 'pays'>> },
+): Promise<Organization | null> {
+  const set = async (trx: Kysely<Schema>): Promise<Organization | null> => {
+    await trx.selectFrom('organizations').select('id').where('id', '=', id).forNoKeyUpdate().execute()
+    const found = await find(trx, id)
+    if (found === null) return null
+    const names = (Object.keys(terms) as (keyof typeof terms)[]).filter((name) => found[name] !== terms[name])
+    if (names.length === 0) return found
+    await trx.updateTable('organizations').set(terms).where('id', '=', id).execute()
+    await notifyKeys(trx, id)
+    const before = Object.fromEntries(names.map((name) => [name, found[name]]))
+    await audit(trx, { ...change, organizationId: id }, { type: 'organization', id, before, after: { ...terms } })
+    return { ...found, ...terms }
+  }
+  return db.isTransaction ? set(db) : db.transaction().execute(set)
+}
+
+/** Whether it would be charged on, by what Stripe last told of it. */
+async function isSubscribed(trx: Kysely<Schema>, id: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('billing_subscriptions')
+    .select('id')
+    .where('organization_id', '=', id)
+    .where('status', 'in', ['active', 'trialing', 'past_due', 'unpaid', 'paused'])
+    .where('ends_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** What belongs to an organization in tables without foreign keys. */
@@ -186,7 +226,7 @@ async function callsSince(
 function select(db: Kysely<Schema>) {
   return db
     .selectFrom('organizations as o')
-    .select(['o.id', 'o.name', 'o.plan', 'o.created_at'])
+    .select(['o.id', 'o.name', 'o.plan', 'o.pays', 'o.created_at'])
     .select((each) =>
       each
         .exists(
@@ -209,9 +249,10 @@ function organizationOf(row: {
   id: string
   name: string
   plan: string
+  pays: Pays
   created_at: Date
   is_default: unknown
 }): Organization {
-  const { id, name, plan, created_at, is_default } = row
-  return { id, name, plan, createdAtMs: created_at.getTime(), isDefault: is_default === true }
+  const { id, name, plan, pays, created_at, is_default } = row
+  return { id, name, plan, pays, createdAtMs: created_at.getTime(), isDefault: is_default === true }
 }

@@ -1,9 +1,12 @@
 import { type Kysely, sql } from 'kysely'
 import type { Change } from '../model/access.ts'
+import { endpointContext } from '../model/alerts.ts'
 import { credentialContext } from '../model/credentials.ts'
+import { adminCredentialContext } from '../model/reconcile.ts'
 import type { Schema } from '../schema/index.ts'
 import { audit } from './audit-log.ts'
 import { contextOf as conversationContext } from './conversations.ts'
+import { contextOf as idempotencyContext } from './idempotency.ts'
 import { contextOf as responseContext } from './responses.ts'
 import type { Sealing } from './sealing.ts'
 
@@ -57,6 +60,20 @@ const SEALED: readonly Sealed[] = [
     keys: ['id'],
     context: (row) => credentialContext(row.id!),
   },
+  {
+    table: 'admin_credentials',
+    column: 'sealed',
+    from: 'select id, sealed from admin_credentials',
+    keys: ['id'],
+    context: (row) => adminCredentialContext(row.id!),
+  },
+  ...(['sealed', 'previous_sealed'] as const).map((column) => ({
+    table: 'webhook_endpoints',
+    column,
+    from: `select id, ${column} from webhook_endpoints`,
+    keys: ['id'],
+    context: (row: Row) => endpointContext(row.id!),
+  })),
   ...(['input', 'answer'] as const).map((column) => ({
     table: 'responses',
     column,
@@ -79,6 +96,13 @@ const SEALED: readonly Sealed[] = [
     keys: ['conversation_id', 'id'],
     context: (row) => conversationContext(row.project_id!, row.conversation_id!, `item:${row.id}`),
   },
+  ...(['head', 'body'] as const).map((column) => ({
+    table: 'idempotency_keys',
+    column,
+    from: `select id, project_id, ${column} from idempotency_keys`,
+    keys: ['id'],
+    context: (row: Row) => idempotencyContext(row.project_id!, row.id!, column),
+  })),
 ]
 
 /** Envelopes read at a time: one may hold a whole conversation. */

@@ -42,6 +42,8 @@ export interface LoggedCall {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly costPico: number | null
+  /** Null: it isn't charged to credits. */
+  readonly chargedPico: number | null
   readonly cached: boolean
   readonly latencyUs: number
   readonly firstByteUs: number | null
@@ -82,7 +84,7 @@ export interface Bounds {
 const BOUNDS: Bounds = { scanned: 25_000, found: 2_000 }
 
 const COLUMNS = sql`id, created_at, key_id, endpoint, model_requested, model, provider, stream, status, outcome, error_code,
-  ${INPUT_TOKENS} as input_tokens, ${OUTPUT_TOKENS} as output_tokens, cost_pico, ${CACHED} as cached, latency_us,
+  ${INPUT_TOKENS} as input_tokens, ${OUTPUT_TOKENS} as output_tokens, cost_pico, charged_pico, ${CACHED} as cached, latency_us,
   first_byte_us, end_user, metadata`
 const NEWEST = sql`order by created_at desc, id desc`
 
@@ -232,6 +234,7 @@ interface Row {
   readonly input_tokens: number
   readonly output_tokens: number
   readonly cost_pico: number | null
+  readonly charged_pico: number | null
   readonly cached: boolean
   readonly latency_us: number
   readonly first_byte_us: number | null
@@ -255,6 +258,7 @@ function callOf(row: Row): LoggedCall {
     inputTokens: row.input_tokens,
     outputTokens: row.output_tokens,
     costPico: row.cost_pico,
+    chargedPico: row.charged_pico,
     cached: row.cached,
     latencyUs: row.latency_us,
     firstByteUs: row.first_byte_us,

@@ -32,12 +32,14 @@ export const OUTPUT_TOKENS = sql<number>`(usage_output::bigint + usage_audio_out
 export const CALL_SUMS = sql`count(*) as requests, count(*) filter (where outcome in ('error', 'cut')) as errors,
   count(*) filter (where ${CACHED}) as cached, coalesce(sum(${INPUT_TOKENS}), 0)::bigint as input_tokens,
   coalesce(sum(${OUTPUT_TOKENS}), 0)::bigint as output_tokens, coalesce(sum(cost_pico), 0)::text as cost_pico,
+  coalesce(sum(charged_pico), 0)::text as charged_pico,
   coalesce(sum(latency_us), 0)::bigint as latency_us`
 
 /** Sums over rows of `usage_hourly`, as a SumsRow. */
 export const HOUR_SUMS = sql`coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(errors), 0)::bigint as errors,
   coalesce(sum(cached), 0)::bigint as cached, coalesce(sum(${INPUT_TOKENS}), 0)::bigint as input_tokens,
   coalesce(sum(${OUTPUT_TOKENS}), 0)::bigint as output_tokens, coalesce(sum(cost_pico), 0)::text as cost_pico,
+  coalesce(sum(charged_pico), 0)::text as charged_pico,
   coalesce(sum(latency_us), 0)::bigint as latency_us`
 
 export interface SumsRow {
@@ -47,6 +49,7 @@ export interface SumsRow {
   readonly input_tokens: number
   readonly output_tokens: number
   readonly cost_pico: string
+  readonly charged_pico: string
   readonly latency_us: number
 }
 
@@ -58,6 +61,7 @@ export function totalsOf(row: SumsRow): UsageTotals {
     inputTokens: row.input_tokens,
     outputTokens: row.output_tokens,
     costPico: BigInt(row.cost_pico),
+    chargedPico: BigInt(row.charged_pico),
     latencyUs: row.latency_us,
     savedPico: SAVED_PICO,
   }

@@ -44,7 +44,7 @@ export interface UsageSums {
   parts(scope: Scope, ask: SumsAsk, by: { readonly by: BreakdownBy; readonly limit: number }): Promise<Parts>
   /** Most requests first. */
   models(scope: Scope, ask: SumsAsk): Promise<readonly ModelTotals[]>
-  /** Requests of the organization since a time, and tokens since a later one; both on the border of an hour. */
+  /** Requests of the organization that reached a provider since a time, and tokens since a later one; both on the border of an hour. */
   used(
     scope: Scope,
     since: { readonly requestsMs: number; readonly tokensMs: number },
@@ -105,7 +105,7 @@ export function usageSums(db: Kysely<Schema>): UsageSums {
     async used(scope, { requestsMs, tokensMs }) {
       const ask = { projectId: null, fromMs: Math.min(requestsMs, tokensMs), toMs: null }
       const { rows } = await sql<SumsRow & { readonly is_late: boolean; readonly is_monthly: boolean }>`
-        select hour >= ${time(tokensMs)} as is_late, hour >= ${time(requestsMs)} as is_monthly, ${HOUR_SUMS}
+        select hour >= ${time(tokensMs)} as is_late, hour >= ${time(requestsMs)} and provider <> '' as is_monthly, ${HOUR_SUMS}
         from usage_hourly where ${all(hoursOf(scope, ask))} group by 1, 2`.execute(db)
       let requests = 0
       let tokens = 0

@@ -25,7 +25,8 @@ const counters = {
   image_output: usdPerMillion.optional(),
 }
 
-const override = z.strictObject({
+/** One model's price, as the operator writes it. */
+export const overrideSchema = z.strictObject({
   ...counters,
   /** USD for each call, whatever its size. */
   per_call: z.number().min(0).max(1000).optional(),
@@ -39,7 +40,7 @@ const override = z.strictObject({
 })
 
 /** One model's price as the operator writes it, USD a million tokens. What is left out falls back as in `ratesFrom`. */
-export type Override = z.infer<typeof override>
+export type Override = z.infer<typeof overrideSchema>
 
 /**
  * The JSON of WATCHLLM_PRICES: `{"openai/gpt-4o-mini": {"input": 0.15, "output": 0.6}, "ollama/*": {"input": 0}}`.
@@ -49,7 +50,7 @@ export const overridesSchema = z.record(
   z.string().refine((key) => PROVIDER_IDS.has(key.slice(0, key.indexOf('/'))) && !key.endsWith('/'), {
     error: `A price is named provider/model, with a provider of ${[...PROVIDER_IDS].join(', ')}`,
   }),
-  override,
+  overrideSchema,
 )
 export type Overrides = z.infer<typeof overridesSchema>
 

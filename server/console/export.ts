@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { ProcedureName } from './access.ts'
-import type { Context, Within } from './trpc.ts'
+import { type Context, enter, enterOperating, type Within } from './trpc.ts'
 
 /** An answer too long for a procedure: streamed over REST only, under a row of the table like any procedure. */
 export interface Export {
@@ -12,18 +12,42 @@ export interface Export {
   /** Of the path and the query. */
   readonly input: z.ZodObject
   readonly contentType: string
-  /** A Response whose body is made as it is read. Called with a checked input. @throws GatewayError */
-  answer(ctx: Context & Within, input: Readonly<Record<string, unknown>>): Promise<Response>
+  /** Lets the caller in. @returns what makes a Response whose body is made as it is read, of a checked input. @throws GatewayError */
+  enter(ctx: Context): (input: Readonly<Record<string, unknown>>) => Promise<Response>
 }
 
 /** An export with its input's type: `answer` gets what `input` makes of the request. */
 export function streamed<Input extends z.ZodObject>(
-  made: Omit<Export, 'input' | 'answer'> & {
+  made: Omit<Export, 'input' | 'enter'> & {
     readonly input: Input
     readonly answer: (ctx: Context & Within, input: z.output<Input>) => Promise<Response>
   },
 ): Export {
-  return { ...made, answer: (ctx, input) => made.answer(ctx, input as z.output<Input>) }
+  const { answer, ...rest } = made
+  return {
+    ...rest,
+    enter(ctx) {
+      const entered = enter(ctx, made.procedure)
+      return (input) => answer(entered, input as z.output<Input>)
+    },
+  }
+}
+
+/** The same for who runs this installation: of no organization. */
+export function streamedForOperator<Input extends z.ZodObject>(
+  made: Omit<Export, 'input' | 'enter'> & {
+    readonly input: Input
+    readonly answer: (ctx: Context, input: z.output<Input>) => Promise<Response>
+  },
+): Export {
+  const { answer, ...rest } = made
+  return {
+    ...rest,
+    enter(ctx) {
+      const entered = enterOperating(ctx, made.procedure)
+      return (input) => answer(entered, input as z.output<Input>)
+    },
+  }
 }
 
 /** The last line of an export that could not be read to its end: without it a part would pass for the whole. */

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { auditCsv, auditFilters } from './audit.ts'
-import { type Export, streamBody, streamed } from './export.ts'
+import { type Export, streamBody, streamed, streamedForOperator } from './export.ts'
+import { ledgerCsv, ledgerFilters, readLedgerFilters } from './ledger-shapes.ts'
 import { idSchema } from './page.ts'
+import { reconciliationCsv, requireReconciliation } from './reconcile.ts'
 import type { Context } from './trpc.ts'
 import { requireProject } from './usage.ts'
 import { usageCsv } from './usage-csv.ts'
@@ -25,6 +27,16 @@ export const EXPORTS: readonly Export[] = [
     },
   }),
   streamed({
+    procedure: 'credits.export',
+    path: '/credits/ledger/export',
+    tags: ['Credits'],
+    summary: 'Export what changed the balance as CSV',
+    input: z.object(ledgerFilters),
+    contentType: CSV,
+    answer: async (ctx, input) =>
+      csvFile(ctx, 'ledger.csv', ledgerCsv(ctx.control, ctx.scope, readLedgerFilters(input))),
+  }),
+  streamed({
     procedure: 'audit.export',
     path: '/audit/export',
     tags: ['Audit'],
@@ -32,6 +44,18 @@ export const EXPORTS: readonly Export[] = [
     input: z.object(auditFilters),
     contentType: CSV,
     answer: async (ctx, input) => csvFile(ctx, 'audit.csv', auditCsv(ctx.control, ctx.scope, input)),
+  }),
+  streamedForOperator({
+    procedure: 'reconcile.export',
+    path: '/platform/reconciliations/{id}/export',
+    tags: ['Platform'],
+    summary: 'Export a comparison with a provider’s figures as CSV',
+    input: z.object({ id: idSchema }),
+    contentType: CSV,
+    async answer(ctx, { id }) {
+      const one = await requireReconciliation(ctx.control, id)
+      return csvFile(ctx, `reconciliation-${one.provider}-${one.day}.csv`, reconciliationCsv(ctx.control, one))
+    },
   }),
 ]
 

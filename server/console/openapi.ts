@@ -96,7 +96,7 @@ function make({ publicUrl, version }: DocumentOptions): OpenapiDocument {
 
 /** What the generator doesn't know: who may, and how a refusal looks. */
 function complete(operation: Operation): void {
-  const rule = ruleOf(operation.operationId.replace('-', '.'))
+  const rule = ruleOf(operation.operationId.replaceAll('-', '.'))
   for (const status of Object.keys(operation.responses)) {
     if (status !== '200') delete operation.responses[status]
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Role } from '../../db/model/access.ts'
 import { makeId } from '../../db/model/ids.ts'
+import { firstOf, PAYS } from '../../db/model/plans.ts'
 import type { DeleteRefusal, Organization } from '../../db/stores/organizations.ts'
 import { type ErrorCode, GatewayError } from '../errors.ts'
 import { roleSchema } from './members.ts'
@@ -11,6 +12,9 @@ export const organizationSchema = z.object({
   id: z.string(),
   name: z.string(),
   plan: z.string().describe('Id of its plan'),
+  pays: z
+    .enum(PAYS)
+    .describe('For calls over the accounts of the platform: `none` (nothing is charged) or `credits`, in advance'),
   created_at: timeSchema,
   is_default: z.boolean().describe('It was made at the first start and can not be deleted'),
 })
@@ -56,8 +60,11 @@ export const organizations = router({
     .mutation(async ({ ctx, input }) => {
       const { deps, control, change, person } = ctx
       const id = makeId('org', change.atMs, deps.random.bytes(16))
-      const plan = (control.plans.find((one) => one.id === 'free') ?? control.plans[0]!).id
-      const made = await control.stores.organizations.create(change, { id, name: input.name, plan, ownerId: person.id })
+      const plan = firstOf(control.plans.all()).id
+      // Who can buy credits pays for what it calls; an installation that sells nothing works without.
+      const pays = control.billing == null ? 'none' : 'credits'
+      const organization = { id, name: input.name, plan, pays, ownerId: person.id } as const
+      const made = await control.stores.organizations.create(change, organization)
       return owned(made, 'owner')
     }),
 
@@ -122,6 +129,7 @@ const REFUSALS: Readonly<Record<DeleteRefusal, readonly [code: ErrorCode, messag
   not_found: ['not_found', 'There is no such organization'],
   role_too_low: ['insufficient_permissions', 'This needs the role owner'],
   default: ['invalid_request', 'The organization that was made at the first start can not be deleted'],
+  has_subscription: ['invalid_request', 'It has a subscription that would be charged on: cancel that first'],
   has_projects: ['invalid_request', 'It has projects that are not archived: archive them, or confirm with its name'],
   name_differs: ['invalid_request', 'This is not the name of the organization'],
 }
@@ -136,8 +144,8 @@ function gone(): never {
 }
 
 export function shownOrganization(row: Organization): z.output<typeof organizationSchema> {
-  const { id, name, plan, createdAtMs, isDefault } = row
-  return { id, name, plan, created_at: isoOf(createdAtMs), is_default: isDefault }
+  const { id, name, plan, pays, createdAtMs, isDefault } = row
+  return { id, name, plan, pays, created_at: isoOf(createdAtMs), is_default: isDefault }
 }
 
 function owned(row: Organization, role: Role): z.output<typeof ownSchema> {

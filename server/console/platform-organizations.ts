@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { PAYS } from '../../db/model/plans.ts'
+import type { Organization } from '../../db/stores/organizations.ts'
 import { GatewayError } from '../errors.ts'
 import { auditEntrySchema, auditFilters, shownPage, storeFilters } from './audit.ts'
 import { organizationSchema, shownOrganization } from './organizations.ts'
@@ -56,13 +58,32 @@ export const platformOrganizationProcedures = {
     .output(organizationSchema)
     .mutation(async ({ ctx, input: { id, plan } }) => {
       const { plans, stores } = ctx.control
-      if (!plans.some((one) => one.id === plan)) {
-        const message = `There is no such plan; there are ${plans.map((one) => one.id).join(', ')}`
+      // It may have been made on another instance, just now.
+      await plans.reload()
+      const open = plans.all().filter(({ archived }) => !archived)
+      if (!open.some((one) => one.id === plan)) {
+        const message = `There is no such plan; there are ${open.map((one) => one.id).join(', ')}`
         throw new GatewayError('invalid_request', message, { param: 'plan' })
       }
-      const found = await stores.organizations.setPlan(ctx.change, id, plan)
-      if (found === null) throw new GatewayError('not_found', 'There is no such organization')
-      return shownOrganization(found)
+      return shown(await stores.organizations.setPlan(ctx.change, id, plan))
+    }),
+
+  setPays: operating
+    .meta({
+      openapi: {
+        method: 'PUT',
+        path: '/platform/organizations/{id}/pays',
+        tags,
+        summary: 'Say whether the calls of an organization are charged',
+        description:
+          'Calls with a provider key of the project itself, and those of the sandbox, are never charged. With `credits` an organization calls as long as it has some.',
+        protect: true,
+      },
+    })
+    .input(z.object({ id: idSchema, pays: z.enum(PAYS) }))
+    .output(organizationSchema)
+    .mutation(async ({ ctx, input: { id, pays } }) => {
+      return shown(await ctx.control.stores.organizations.setPays(ctx.change, id, pays))
     }),
 
   audit: operating
@@ -92,4 +113,9 @@ export const platformOrganizationProcedures = {
 function monthOf(nowMs: number): number {
   const now = new Date(nowMs)
   return Date.UTC(now.getUTCFullYear(), now.getUTCMonth())
+}
+
+function shown(found: Organization | null): z.output<typeof organizationSchema> {
+  if (found === null) throw new GatewayError('not_found', 'There is no such organization')
+  return shownOrganization(found)
 }

@@ -6,7 +6,7 @@ import { inputFault, unsupportedMedia } from './faults.ts'
 import { createPaths } from './paths.ts'
 import { queryReader, type ReadQuery } from './query.ts'
 import { appRouter } from './router.ts'
-import { type Context, createCallerFactory, enter } from './trpc.ts'
+import { type Context, createCallerFactory } from './trpc.ts'
 
 /** One path and method of REST. */
 export interface RestRoute {
@@ -90,17 +90,17 @@ async function callProcedure(name: string, ctx: Context, input: unknown): Promis
   return Response.json((await procedure(input)) ?? null)
 }
 
-function exportRoute({ procedure, path, input, answer }: Export): RestRoute {
+function exportRoute({ procedure, path, input, enter }: Export): RestRoute {
   return {
     method: 'GET',
     path,
     procedure,
     readQuery: queryReader(input),
     async answer(ctx, said) {
-      const entered = enter(ctx, procedure)
+      const answer = enter(ctx)
       const read = input.safeParse(said)
       if (!read.success) throw inputFault(read.error)
-      return answer(entered, read.data)
+      return answer(read.data)
     },
   }
 }

@@ -3,35 +3,43 @@ import {
   ENDPOINTS,
   KEY_DEFAULTS,
   type KeySettings,
+  type OwnLimits,
   PROJECT_DEFAULTS,
   type ProjectSettings,
   type Routing,
 } from '../../db/model/settings.ts'
-import { resolveModel } from '../catalog/catalog.ts'
+import { listedName } from '../catalog/listed.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 
 /** Settings of keys and projects as the API says them; db/model/settings.ts has them as they are stored. */
 
-const models = z
+export const modelsInput = z
   .array(z.string().trim().min(1).max(200))
   .min(1)
   .max(500)
   .nullable()
   .describe('Ids as GET /v1/models lists them, `provider/model` or `provider/*`; null: all')
 
+const limit = z
+  .number()
+  .int()
+  .min(1)
+  .max(1_000_000_000_000)
+  .nullable()
+  .describe('Beside what the plan allows, the tightest holds; null: no limit of its own')
+
 const limits = z.strictObject({
-  requests_per_minute: z
-    .number()
-    .int()
-    .min(1)
-    .max(1_000_000_000)
-    .nullable()
-    .describe('Beside what the plan allows, the tightest holds; null: no limit of its own'),
+  requests_per_minute: limit,
+  tokens_per_minute: limit.optional(),
+  requests_per_day: limit.optional(),
+  tokens_per_day: limit.optional(),
+  requests_per_month: limit.optional(),
+  tokens_per_month: limit.optional(),
 })
 
 const members = {
-  allowed_models: models,
+  allowed_models: modelsInput,
   allowed_endpoints: z
     .array(z.string())
     .min(1)
@@ -51,16 +59,21 @@ const members = {
     .enum(['auto', 'respect', 'off'])
     .describe('Whether prompts get cache breakpoints; requests may say otherwise'),
   body_additions: z.boolean().describe('Whether answers carry members of this gateway; requests may say otherwise'),
+  join_retries: z
+    .boolean()
+    .describe(
+      'Whether the retry of an SDK joins the attempt before it where that still runs, instead of calling again',
+    ),
 }
 
 export const keySettings = z.object(members)
 /** What is left out stays as it is. */
 export const keySettingsInput = z.strictObject(members).partial()
 
-export const projectSettings = z.object({ allowed_models: models, limits })
-export const projectSettingsInput = z.strictObject({ allowed_models: models, limits }).partial()
+export const projectSettings = z.object({ allowed_models: modelsInput, limits })
+export const projectSettingsInput = z.strictObject({ allowed_models: modelsInput, limits }).partial()
 
-type Parts = Pick<Deps, 'providerOf'>
+export type Parts = Pick<Deps, 'providerOf'>
 
 /** @throws GatewayError `invalid_request` that names what is unknown */
 export function readKeySettings(input: z.output<typeof keySettingsInput>, deps: Parts): Partial<KeySettings> {
@@ -70,6 +83,7 @@ export function readKeySettings(input: z.output<typeof keySettingsInput>, deps: 
     ...(input.routing === undefined ? {} : { routing: readRouting(input.routing, deps) }),
     ...(input.prompt_cache === undefined ? {} : { promptCache: input.prompt_cache }),
     ...(input.body_additions === undefined ? {} : { bodyAdditions: input.body_additions }),
+    ...(input.join_retries === undefined ? {} : { joinRetries: input.join_retries }),
   }
 }
 
@@ -80,8 +94,36 @@ export function readProjectSettings(
 ): Partial<ProjectSettings> {
   return {
     ...(allowed_models === undefined ? {} : { allowedModels: readModels(allowed_models, deps) }),
-    ...(limits === undefined ? {} : { limits: { requestsPerMinute: limits.requests_per_minute } }),
+    ...(limits === undefined ? {} : { limits: readLimits(limits) }),
   }
+}
+
+/** Members of limits, as stored and as said. */
+const LIMITS = [
+  ['tokensPerMinute', 'tokens_per_minute'],
+  ['requestsPerDay', 'requests_per_day'],
+  ['tokensPerDay', 'tokens_per_day'],
+  ['requestsPerMonth', 'requests_per_month'],
+  ['tokensPerMonth', 'tokens_per_month'],
+] as const
+
+/** All limits at once: those that are left out there are none of. */
+function readLimits(said: z.output<typeof limits>): OwnLimits {
+  const read: OwnLimits = { requestsPerMinute: said.requests_per_minute }
+  for (const [stored, name] of LIMITS) {
+    const value = said[name]
+    if (value !== undefined) read[stored] = value
+  }
+  return read
+}
+
+function shownLimits(stored: OwnLimits): z.output<typeof limits> {
+  const shown: z.output<typeof limits> = { requests_per_minute: stored.requestsPerMinute }
+  for (const [name, said] of LIMITS) {
+    const value = stored[name]
+    if (value !== undefined) shown[said] = value
+  }
+  return shown
 }
 
 /** @throws GatewayError `invalid_request` for an id without a provider */
@@ -107,40 +149,40 @@ function readEndpoints(names: readonly string[] | null): string[] | null {
   )
 }
 
-function readModels(names: readonly string[] | null, deps: Parts): string[] | null {
-  return names === null ? null : [...new Set(names.map((name) => modelName(name, deps)))]
+/** @throws GatewayError `invalid_request` that names what is unknown */
+export function readModels(
+  names: readonly string[] | null,
+  deps: Parts,
+  param = 'settings.allowed_models',
+): string[] | null {
+  return names === null ? null : [...new Set(names.map((name) => modelName(name, deps, param)))]
 }
 
-/** The name that the line holds against what a call resolves to: another name of a model would never be met there. */
-function modelName(name: string, deps: Parts): string {
-  const param = 'settings.allowed_models'
-  if (name.endsWith('/*')) return `${requireProvider(name.slice(0, -2), param, deps)}/*`
-  const found = resolveModel(name)
-  if (found === null && name.includes('/')) requireProvider(name.slice(0, name.indexOf('/')), param, deps)
-  if (found === null) {
-    throw new GatewayError(
-      'invalid_request',
-      `Unknown model "${name.slice(0, 128)}": GET /v1/models lists those known; "provider/model" names any other`,
-      { param },
-    )
-  }
-  const { provider, model, pinned } = found
-  if (provider === 'sandbox') return model
-  return pinned || model.includes('/') ? `${provider}/${model}` : model
+function modelName(name: string, deps: Parts, param: string): string {
+  if (name.endsWith('/*')) requireProvider(name.slice(0, -2), param, deps)
+  const found = listedName(name)
+  if (found !== null) return found
+  if (name.includes('/')) requireProvider(name.slice(0, name.indexOf('/')), param, deps)
+  throw new GatewayError(
+    'invalid_request',
+    `Unknown model "${name.slice(0, 128)}": GET /v1/models lists those known; "provider/model" names any other`,
+    { param },
+  )
 }
 
 export function shownKeySettings(stored: Partial<KeySettings>): z.output<typeof keySettings> {
-  const { allowedEndpoints, routing, promptCache, bodyAdditions, ...rest } = { ...KEY_DEFAULTS, ...stored }
+  const { allowedEndpoints, routing, promptCache, bodyAdditions, joinRetries, ...rest } = { ...KEY_DEFAULTS, ...stored }
   return {
     ...shownProjectSettings(rest),
     allowed_endpoints: allowedEndpoints,
     routing,
     prompt_cache: promptCache,
     body_additions: bodyAdditions,
+    join_retries: joinRetries,
   }
 }
 
 export function shownProjectSettings(stored: Partial<ProjectSettings>): z.output<typeof projectSettings> {
   const { allowedModels, limits } = { ...PROJECT_DEFAULTS, ...stored }
-  return { allowed_models: allowedModels, limits: { requests_per_minute: limits.requestsPerMinute } }
+  return { allowed_models: allowedModels, limits: shownLimits(limits) }
 }

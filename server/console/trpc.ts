@@ -102,6 +102,13 @@ export function enter(ctx: Context, path: string): Context & Within {
   return { ...ctx, ...within(ctx, path) }
 }
 
+/** What `operating` lets in, for answers that are none. @throws GatewayError 401, 403 */
+export function enterOperating(ctx: Context, path: string): Context {
+  admit(ctx, path)
+  expect(path, ['operator'])
+  return ctx
+}
+
 function admit(ctx: Context, path: string): void {
   const rule = ruleOf(path)
   if (rule === null) throw forbidden('Nobody may call this')

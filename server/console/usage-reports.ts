@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import { formatUsd } from '../../db/model/money.ts'
-import type { Plan } from '../../db/model/plans.ts'
 import { addTotals, NO_TOTALS, type UsageTotals } from '../../db/model/usage-query.ts'
 import type { DayTotals, ModelTotals, SumsAsk } from '../../db/stores/usage-sums.ts'
 import { isoOf, timeSchema } from './page.ts'
 import type { Context, Within } from './trpc.ts'
-import { DAY_MS, dateOf, dayOf, monthOf, nextMonthOf } from './usage-periods.ts'
+import { DAY_MS, dateOf, dayOf, monthOf } from './usage-periods.ts'
 import { countSchema, hitRate, shownSummary, shownSums, summarySchema, sumsSchema, usdSchema } from './usage-shapes.ts'
 
 type Ctx = Pick<Context & Within, 'control' | 'deps' | 'scope'>
@@ -19,6 +18,7 @@ export const statsSchema = z.object({
   requests_today: countSchema,
   cache_hit_rate: z.number().min(0).max(1).describe('Of the period; 0 when there are no requests'),
   cost_this_month: usdSchema.describe('Of the calendar month, whatever the period'),
+  charged_this_month: usdSchema.describe('What of it credits paid'),
   cost_saved: usdSchema.describe('What answers from the cache would have cost'),
   top_models: z.array(z.object({ model: z.string(), requests: countSchema, cost: usdSchema })),
   chart_data: z
@@ -41,11 +41,13 @@ export async function stats(
   const models = await usage.models(ctx.scope, { projectId, fromMs: firstMs, toMs: null })
   const inPeriod = days.filter(({ dayMs }) => firstMs === null || dayMs >= firstMs)
   const total = sumOf(inPeriod)
+  const month = sumOf(days.filter(({ dayMs }) => dayMs >= monthMs))
   return {
     requests_total: total.requests,
     requests_today: sumOf(days.filter(({ dayMs }) => dayMs === todayMs)).requests,
     cache_hit_rate: hitRate(total),
-    cost_this_month: formatUsd(sumOf(days.filter(({ dayMs }) => dayMs >= monthMs)).costPico),
+    cost_this_month: formatUsd(month.costPico),
+    charged_this_month: formatUsd(month.chargedPico),
     cost_saved: formatUsd(total.savedPico),
     top_models: topModels(models),
     chart_data: everyDay(inPeriod, firstMs ?? inPeriod[0]?.dayMs ?? todayMs, todayMs),
@@ -110,46 +112,5 @@ export async function totals(ctx: Ctx, ask: SumsAsk): Promise<z.output<typeof to
       ...shownSums(sums),
     })),
     daily_usage: days.map(({ dayMs, totals: sums }) => ({ date: dateOf(dayMs), ...shownSums(sums) })),
-  }
-}
-
-const shareSchema = z.object({
-  used: countSchema,
-  limit: countSchema.nullable().describe('Null: no limit'),
-  remaining: countSchema.nullable(),
-  ok: z.boolean().describe('False: nothing is left until `reset_at`'),
-  reset_at: timeSchema,
-})
-
-export const quotaSchema = z.object({
-  quota_ok: z.boolean(),
-  plan: z.string(),
-  daily: shareSchema.describe('Tokens'),
-  monthly: shareSchema.describe('Requests'),
-})
-
-/** What the organization has used of its plan: tokens since midnight, requests since the first, UTC. */
-export async function quota(ctx: Ctx): Promise<z.output<typeof quotaSchema>> {
-  const { usage } = ctx.control.stores
-  const nowMs = ctx.deps.clock.now()
-  const plan = planOf(ctx.control.plans, await usage.planOf(ctx.scope))
-  const used = await usage.used(ctx.scope, { requestsMs: monthOf(nowMs), tokensMs: dayOf(nowMs) })
-  const daily = share(used.tokens, plan.tokensPerDay, dayOf(nowMs) + DAY_MS)
-  const monthly = share(used.requests, plan.requestsPerMonth, nextMonthOf(nowMs))
-  return { quota_ok: daily.ok && monthly.ok, plan: plan.id, daily, monthly }
-}
-
-/** A plan that is in no file any more holds its customers to the smallest one, as on the line. */
-function planOf(plans: readonly Plan[], id: string | null): Plan {
-  return plans.find((plan) => plan.id === id) ?? plans.find((plan) => plan.id === 'free')!
-}
-
-function share(used: number, limit: number | null, resetMs: number): z.output<typeof shareSchema> {
-  return {
-    used,
-    limit,
-    remaining: limit === null ? null : Math.max(0, limit - used),
-    ok: limit === null || used < limit,
-    reset_at: isoOf(resetMs),
   }
 }

@@ -112,6 +112,7 @@ export const logSchema = z.object({
   input_tokens: countSchema,
   output_tokens: countSchema,
   cost_usd: usdSchema.nullable().describe('Null: no price is known'),
+  charged_usd: usdSchema.nullable().describe('What credits paid; null: it is not charged'),
   cached: z.boolean(),
   tokens_saved: countSchema.optional().describe('Of an answer from the cache'),
   latency_ms: z.number(),
@@ -137,6 +138,7 @@ export function shownLog(call: LoggedCall): z.output<typeof logSchema> {
     input_tokens: call.inputTokens,
     output_tokens: call.outputTokens,
     cost_usd: call.costPico === null ? null : formatUsd(call.costPico),
+    charged_usd: call.chargedPico === null ? null : formatUsd(call.chargedPico),
     cached: call.cached,
     latency_ms: call.latencyUs / 1000,
     first_byte_ms: call.firstByteUs === null ? null : call.firstByteUs / 1000,
@@ -150,6 +152,7 @@ export const summarySchema = z.object({
   total_requests: countSchema,
   total_tokens: countSchema,
   total_cost: usdSchema,
+  total_charged: usdSchema.describe('What of it credits paid'),
   cache_hits: countSchema,
   cache_hit_rate: z.number().min(0).max(1),
 })
@@ -159,6 +162,7 @@ export function shownSummary(totals: UsageTotals): z.output<typeof summarySchema
     total_requests: totals.requests,
     total_tokens: tokensOf(totals),
     total_cost: formatUsd(totals.costPico),
+    total_charged: formatUsd(totals.chargedPico),
     cache_hits: totals.cached,
     cache_hit_rate: hitRate(totals),
   }
@@ -180,11 +184,12 @@ export const sumsSchema = z.object({
   input_tokens: countSchema,
   output_tokens: countSchema,
   cost_usd: usdSchema,
+  charged_usd: usdSchema.describe('What of it credits paid'),
   latency_ms: z.number().nullable().describe('Mean; null: there are no calls'),
 })
 
 export function shownSums(totals: UsageTotals): z.output<typeof sumsSchema> {
-  const { requests, errors, inputTokens, outputTokens, costPico, latencyUs } = totals
+  const { requests, errors, inputTokens, outputTokens, costPico, chargedPico, latencyUs } = totals
   return {
     requests,
     errors,
@@ -192,6 +197,7 @@ export function shownSums(totals: UsageTotals): z.output<typeof sumsSchema> {
     input_tokens: inputTokens,
     output_tokens: outputTokens,
     cost_usd: formatUsd(costPico),
+    charged_usd: formatUsd(chargedPico),
     latency_ms: requests === 0 ? null : Math.round(latencyUs / requests) / 1000,
   }
 }

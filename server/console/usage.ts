@@ -4,9 +4,10 @@ import { writeCursor } from '../../db/model/usage-query.ts'
 import type { Control } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { idSchema, isoOf, timeSchema } from './page.ts'
+import { quota, quotaSchema } from './quota.ts'
 import { router, scoped } from './trpc.ts'
 import { hourFrom, hourTo } from './usage-periods.ts'
-import { quota, quotaSchema, stats, statsSchema, totals, totalsSchema } from './usage-reports.ts'
+import { stats, statsSchema, totals, totalsSchema } from './usage-reports.ts'
 import {
   cursorSchema,
   logSchema,
@@ -176,15 +177,17 @@ export const usage = router({
         method: 'GET',
         path: '/quota',
         tags,
-        summary: 'Read what is left of the plan',
+        summary: 'Read what is left of all limits',
         description:
-          'The organization’s, whichever key asks: tokens of this day and requests of this month, UTC. A call is in it within a second of its end.',
+          'An API key sees all that holds for its calls: its own limits, its project’s, the plan’s and the budgets. Others name the project and the key, or see the plan’s. A call is in it within a second of its end; calls under way count with what is held for them.',
         protect: true,
       },
     })
-    .input(z.object({}))
+    .input(z.object({ project_id: projectInput, key_id: idSchema.optional().describe('One of the project’s keys') }))
     .output(quotaSchema)
-    .query(({ ctx }) => quota(ctx)),
+    .query(({ ctx, input: { project_id, key_id } }) => {
+      return quota(ctx, { projectId: project_id ?? null, keyId: key_id ?? null })
+    }),
 })
 
 /** @throws GatewayError `not_found` for a project that the organization doesn't have */

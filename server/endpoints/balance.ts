@@ -1,5 +1,6 @@
-import { scopeOf } from '../../db/model/access.ts'
-import type { Deps } from '../deps.ts'
+import { type Scope, scopeOf } from '../../db/model/access.ts'
+import { formatUsd } from '../../db/model/money.ts'
+import type { Control, Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Reply } from '../http.ts'
 import { principalOf } from '../pipeline.ts'
@@ -9,7 +10,7 @@ import { json } from './reply.ts'
 const DRAIN_MS = 200
 
 /**
- * `GET /v1/balance`: what is left of the organization's month. The balance is null: there are no credits to have yet.
+ * `GET /v1/balance`: what is left of the organization's credits, USD, and month. The balance is null where calls aren't charged.
  * Without the control plane, or while its database is away, 503.
  */
 export async function balance(incoming: Incoming, deps: Deps): Promise<Reply> {
@@ -20,16 +21,25 @@ export async function balance(incoming: Incoming, deps: Deps): Promise<Reply> {
   const now = new Date(clock.now())
   const monthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)
   const since = { requestsMs: monthMs, tokensMs: monthMs }
-  const { requests } = await control.stores.usage.used(scopeOf(organizationId), since).catch((cause: unknown) => {
-    throw away(cause)
-  })
+  const scope = scopeOf(organizationId)
+  const { requests } = await control.stores.usage.used(scope, since).catch(fail)
   return json(deps, {
-    balance: null,
+    balance: await left(control, scope).catch(fail),
     plan: plan.id,
     used_this_month: requests,
     quota_this_month: plan.requestsPerMonth,
     quota_reset_at: new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)).toISOString(),
   })
+}
+
+async function left({ stores }: Control, scope: Scope): Promise<string | null> {
+  if ((await stores.ledger.pays(scope)) === 'none') return null
+  const { balancePico } = await stores.ledger.balance(scope)
+  return formatUsd(balancePico)
+}
+
+function fail(cause: unknown): never {
+  throw away(cause)
 }
 
 function away(cause: unknown): GatewayError {

@@ -1,3 +1,5 @@
+import type { CallRecord } from '../../db/model/calls.ts'
+import { MULTIPLIER_ONE, readCharge } from '../../db/model/charge.ts'
 import { type CostLine, costLines, formatUsd } from '../../db/model/money.ts'
 import type { Deps, Receipt } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
@@ -61,6 +63,7 @@ function face({ call, price }: Receipt): Record<string, unknown> {
       source: call.usageSource,
     },
     cost: cost({ call, price }),
+    charge: charge(call),
     latency_ms: call.latencyUs / 1000,
     overhead_ms: call.overheadUs / 1000,
     first_byte_ms: call.firstByteUs === null ? null : call.firstByteUs / 1000,
@@ -89,16 +92,41 @@ const COUNTER_NAMES: { readonly [counter in CostLine['counter']]: string } = {
 function cost({ call, price }: Receipt): Record<string, unknown> {
   if (price === null || call.costPico === null)
     return { usd: null, price_version: call.priceId, source: null, lines: [] }
+  const lines = costLines(call.usage, price)
   return {
     usd: formatUsd(call.costPico),
     price_version: price.id,
     source: price.source,
-    per_call_usd: formatUsd(call.usageSource === 'none' ? 0 : price.perCall),
-    lines: costLines(call.usage, price).map((line) => ({
+    // A call that failed costs no fee either.
+    per_call_usd: formatUsd(call.costPico - lines.reduce((sum, { amountPico }) => sum + amountPico, 0)),
+    lines: lines.map((line) => ({
       counter: COUNTER_NAMES[line.counter],
       tokens: line.tokens,
       usd_per_million: formatUsd(line.ratePico * TOKENS_A_MILLION),
       usd: formatUsd(line.amountPico),
     })),
   }
+}
+
+/**
+ * Who paid, and of credits every factor: cost x organization's x model's multiplier, less what was waived, is the charge.
+ * `platform`: whoever runs this gateway.
+ */
+function charge({ provider, chargedPico, charge: text }: CallRecord): Record<string, unknown> {
+  const how = readCharge(text)
+  if (how?.paidBy === 'credits') {
+    return {
+      paid_by: 'credits',
+      usd: formatUsd(chargedPico ?? 0),
+      multipliers: { organization: decimal(how.multipliers.organization), model: decimal(how.multipliers.model) },
+      reserved_usd: formatUsd(how.reservedPico),
+      waived_usd: formatUsd(how.waivedPico),
+    }
+  }
+  const paidBy = how === null ? (provider === null ? null : 'platform') : how.paidBy
+  return { paid_by: paidBy, usd: null, multipliers: null, reserved_usd: null, waived_usd: null }
+}
+
+function decimal(multiplier: number): string {
+  return String(multiplier / MULTIPLIER_ONE)
 }

@@ -5,6 +5,7 @@ import { readMember, scanObject } from '../wire/json.ts'
 import { compaction, compactPrompt } from '../wire/openai-responses/compact.ts'
 import { itemsOfAnswer } from '../wire/openai-responses/state.ts'
 import { openaiResponses } from '../wire/openai-responses/wire.ts'
+import type { ByteText } from '../wire/wire.ts'
 import { callModel } from './call-model.ts'
 import type { Place } from './endpoint.ts'
 
@@ -15,18 +16,18 @@ export async function compactResponse(incoming: Incoming, deps: Deps, place: Pla
     input = readMember(body, scanObject(body), 'input')
     return compactPrompt(body)
   }
-  const summarize = callModel({ name: 'responses.compact', wire: openaiResponses, keeps: true, rewrite })
-  const reply = await summarize(incoming, deps, place)
-  if (reply.status !== 200 || typeof reply.body !== 'string') return reply
-  const answer = JSON.parse(Buffer.from(fromLatin1(reply.body)).toString()) as Answered
-  const requestId = reply.headers[reply.headers.indexOf('x-request-id') + 1]!
-  const compacted = compaction(input, {
-    id: `resp_${requestId.replace(/^req_/, '')}`,
-    createdAtS: Math.floor(deps.clock.now() / 1000),
-    summary: textOf(answer),
-    usage: answer.usage ?? null,
-  })
-  return { ...reply, body: toByteText(JSON.stringify(compacted)) }
+  const finish = (text: ByteText, callId: string): ByteText => {
+    const answer = JSON.parse(Buffer.from(fromLatin1(text)).toString()) as Answered
+    const compacted = compaction(input, {
+      id: `resp_${callId.replace(/^req_/, '')}`,
+      createdAtS: Math.floor(deps.clock.now() / 1000),
+      summary: textOf(answer),
+      usage: answer.usage ?? null,
+    })
+    return toByteText(JSON.stringify(compacted))
+  }
+  const wire = openaiResponses
+  return callModel({ name: 'responses.compact', wire, keeps: true, rewrite, finish })(incoming, deps, place)
 }
 
 interface Answered {

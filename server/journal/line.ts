@@ -16,6 +16,7 @@ const NOT_ASCII = /[\x7f-\uffff]/g
 const NO_CACHE = ',"cacheRead":0,"cacheWrite5m":0,"cacheWrite1h":0'
 const NO_MEDIA = ',"audioInput":0,"audioOutput":0,"imageInput":0,"imageOutput":0'
 const NO_EXTRAS = ',"clientRequestId":null,"endUser":null,"metadata":null'
+const NO_CHARGE = ',"chargedPico":null,"charge":null'
 const ALL_WELL = ',"status":200,"outcome":"done","errorCode":null,"attempts":1'
 
 function toAscii(json: string): string {
@@ -101,6 +102,11 @@ function extrasText(r: CallRecord): string {
   return `,"clientRequestId":${quoteOrNull(r.clientRequestId)},"endUser":${quoteOrNull(r.endUser)},"metadata":${metadata}`
 }
 
+function chargeText(r: CallRecord): string {
+  if (r.chargedPico === null && r.charge === null) return NO_CHARGE
+  return `,"chargedPico":${r.chargedPico},"charge":${quoteOrNull(r.charge)}`
+}
+
 function usageText(u: Usage): string {
   const cache =
     u.cacheRead === 0 && u.cacheWrite5m === 0 && u.cacheWrite1h === 0
@@ -119,7 +125,7 @@ function finite(r: CallRecord): boolean {
   const tokens = u.input + u.cacheRead + u.cacheWrite5m + u.cacheWrite1h + u.output + u.reasoning
   const media = u.audioInput + u.audioOutput + u.imageInput + u.imageOutput
   const times = r.createdAtMs + r.latencyUs + r.overheadUs + (r.firstByteUs ?? 0)
-  return Number.isFinite(tokens + media + times + r.status + r.attempts + (r.costPico ?? 0))
+  return Number.isFinite(tokens + media + times + r.status + r.attempts + (r.costPico ?? 0) + (r.chargedPico ?? 0))
 }
 
 /**
@@ -131,7 +137,7 @@ export function recordLine(r: CallRecord): string {
   if (!finite(r)) return `${toAscii(JSON.stringify(r).replaceAll('\\u0000', '\\ufffd'))}\n`
   return (
     `{"id":${quote(r.id)},"createdAtMs":${r.createdAtMs}${tenantText(r)}${modelText(r)},"stream":${r.stream}` +
-    `${endText(r)},"usage":${usageText(r.usage)},"usageSource":"${r.usageSource}","costPico":${r.costPico}` +
+    `${endText(r)},"usage":${usageText(r.usage)},"usageSource":"${r.usageSource}","costPico":${r.costPico}${chargeText(r)}` +
     `,"latencyUs":${r.latencyUs},"overheadUs":${r.overheadUs},"firstByteUs":${r.firstByteUs}` +
     `,"adapted":${quoteOrNull(r.adapted)},"upstreamId":${quoteOrNull(r.upstreamId)}${extrasText(r)}}\n`
   )

@@ -1,79 +1,71 @@
-import type { Taken } from '../../db/kv/kv.ts'
-import type { OwnMinute } from '../../db/model/key-rules.ts'
-import { type Admitted, type Asked, grow, type Rate } from '../call.ts'
+import type { Verdict } from '../../db/kv/kv.ts'
+import { type Admitted, type Asked, grow, type Quota, type Rate } from '../call.ts'
 import type { Deps } from '../deps.ts'
-import { GatewayError } from '../errors.ts'
-
-const MINUTE_MS = 60_000
-const NONE: readonly OwnMinute[] = []
-
-/** Takes one request from the minute of the key, its project and its organization. @throws RateLimited when one has none left */
-export async function admit(call: Asked, deps: Deps): Promise<Admitted> {
-  const { plan, organizationId } = call.principal
-  const minutes = call.principal.rules?.minutes ?? NONE
-  const limit = plan.requestsPerMinute
-  if (limit === null && minutes.length === 0) return grow(call, { rate: null })
-  const nowMs = deps.clock.now()
-  const own = minutes.length === 0 ? null : await takeOwn(call, minutes, { deps, nowMs })
-  if (limit === null) return grow(call, { rate: own })
-  const asked = deps.kv.take(`rpm:${organizationId}`, limit, { windowMs: MINUTE_MS, nowMs })
-  const taken = asked instanceof Promise ? await asked : asked
-  const rate = { limit, remaining: taken.remaining, resetMs: taken.resetMs }
-  if (!taken.allowed) throw refusal(call, { of: 'organization', rate, nowMs })
-  return grow(call, { rate: own === null ? rate : tighter(own, rate) })
-}
+import { refusalOf } from '../limits/refusal.ts'
+import { type Windows, windowsOf } from '../limits/standing.ts'
+import { watch } from '../limits/watch.ts'
 
 /**
- * The narrow windows are asked before the wide one. Who is refused by a wider window has taken from the narrower ones in
- * vain, and nobody misses it: all of them end with the same minute, until which the wider one refuses everybody in the
- * narrower.
- * @returns where the caller stands in the tightest
+ * Takes one request from every limit of requests that holds for the key, from all or from none, and asks whether anything
+ * is left of those of tokens and spending: where nothing is, `reserve` finds out whether that is for good.
+ * @throws GatewayError `rate_limit_exceeded` for a minute, `quota_exceeded` for what lasts longer
  */
-async function takeOwn(
-  call: Asked,
-  minutes: readonly OwnMinute[],
-  { deps, nowMs }: { readonly deps: Deps; readonly nowMs: number },
-): Promise<Rate | null> {
-  let tightest: Rate | null = null
-  for (const { of, counter, limit } of minutes) {
-    const asked = deps.kv.take(counter, limit, { windowMs: MINUTE_MS, nowMs })
-    const taken: Taken = asked instanceof Promise ? await asked : asked
-    const rate = { limit, remaining: taken.remaining, resetMs: taken.resetMs }
-    if (!taken.allowed) throw refusal(call, { of, rate, nowMs })
-    tightest = tightest === null ? rate : tighter(tightest, rate)
+export async function admit(call: Asked, deps: Deps): Promise<Admitted> {
+  const { limits } = call.principal
+  if (limits !== undefined && limits.length === 0) return grow(call, { rate: null })
+  const nowMs = deps.clock.now()
+  const windows = windowsOf(call.principal, deps.kv, nowMs)
+  const { admission, softRequests } = windows
+  for (const live of softRequests) {
+    const added = deps.kv.add(live, 1, nowMs)
+    if (added instanceof Promise) await added
+    watch(live, call.principal, { used: Number.MAX_SAFE_INTEGER, nowMs }, deps)
   }
-  return tightest
+  if (admission.length === 0) return grow(call, { rate: null, windows })
+  const asked = deps.kv.takeAll(admission, nowMs)
+  const first = asked instanceof Promise ? await asked : asked
+  const verdict = first.allowed ? first : await withoutUse(first, { windows, nowMs }, deps)
+  const { remaining, refused } = verdict
+  grow(call, { rate: tightest(windows, windows.minuteRequests, remaining), quota: quotaOf(windows, remaining) })
+  if (deps.alerts != null) watchRequests(call, { windows, nowMs, verdict }, deps)
+  if (refused >= 0) throw refusalOf(call.principal, windows.requests[refused]!, nowMs)
+  return grow(call as Asked & Pick<Admitted, 'rate'>, { windows })
 }
 
-/** The one that leaves less; of equals the smaller. */
-function tighter(one: Rate, other: Rate): Rate {
-  if (one.remaining !== other.remaining) return one.remaining < other.remaining ? one : other
-  return one.limit <= other.limit ? one : other
-}
-
-/** Carries the window, so that the refusal's headers tell it. */
-export class RateLimited extends GatewayError {
-  readonly rate: Rate
-  constructor(message: string, rate: Rate, options: { retryAfter: number; details: Record<string, unknown> }) {
-    super('rate_limit_exceeded', message, options)
-    this.rate = rate
-  }
-}
-
-interface Refusal {
-  /** Whose window is spent. */
-  readonly of: OwnMinute['of'] | 'organization'
-  readonly rate: Rate
+interface At {
+  readonly windows: Windows
   readonly nowMs: number
 }
 
-function refusal({ principal }: Asked, { of, rate, nowMs }: Refusal): RateLimited {
-  const plan = principal.plan.name
-  const retryAfter = Math.max(1, Math.ceil((rate.resetMs - nowMs) / 1000))
-  const details = { plan, limit: rate.limit, reset_at: new Date(rate.resetMs).toISOString() }
-  const who = of === 'organization' ? `The ${plan} plan` : `This ${of}`
-  return new RateLimited(`${who} allows ${rate.limit} requests a minute; try again in ${retryAfter} s`, rate, {
-    retryAfter,
-    details: of === 'organization' ? details : { ...details, limit_of: of },
-  })
+/** Tokens or money are used up, or held by others: the request alone. */
+async function withoutUse(first: Verdict, { windows, nowMs }: At, deps: Deps): Promise<Verdict> {
+  const { requests, requestOnly } = windows
+  if (first.refused < requests.length) return first
+  if (requests.length === 0) return { ...first, allowed: true, refused: -1 }
+  const second = await deps.kv.takeAll(requestOnly, nowMs)
+  return { ...second, remaining: [...second.remaining, ...first.remaining.slice(requests.length)] }
+}
+
+/** Of these places the one that leaves least; of equals the smallest limit. Null: there are none. */
+function tightest({ admission }: Windows, places: readonly number[], left: readonly number[]): Rate | null {
+  let best = -1
+  for (const at of places) {
+    const less = best < 0 || left[at]! < left[best]!
+    if (less || (left[at] === left[best] && admission[at]!.limit < admission[best]!.limit)) best = at
+  }
+  if (best < 0) return null
+  const { limit, endMs } = admission[best]!
+  return { limit, remaining: left[best]!, resetMs: endMs }
+}
+
+function quotaOf(windows: Windows, left: readonly number[]): Quota | null {
+  const { minuteTokens, dayTokens } = windows
+  if (minuteTokens.length === 0 && dayTokens.length === 0) return null
+  return { minute: tightest(windows, minuteTokens, left), day: tightest(windows, dayTokens, left) }
+}
+
+function watchRequests(call: Asked, { windows, nowMs, verdict }: At & { readonly verdict: Verdict }, deps: Deps): void {
+  for (const [at, live] of windows.requests.entries()) {
+    watch(live, call.principal, { used: live.limit - verdict.remaining[at]!, nowMs, isExact: true }, deps)
+  }
 }

@@ -1,8 +1,10 @@
 import type { CallRecord } from '../../db/model/calls.ts'
 import { costPico, formatUsd, PICO_PER_NANO, type Price } from '../../db/model/money.ts'
-import { NO_USAGE } from '../../db/model/usage.ts'
+import { inputTotal, NO_USAGE, outputTotal } from '../../db/model/usage.ts'
 import type { Call, Ending, Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
+import { type Paid, settleUse } from '../limits/settlement.ts'
+import { tellMissing } from '../limits/watch.ts'
 import type { Additions, Metered } from '../wire/wire.ts'
 
 const MAX_ID = 256
@@ -10,16 +12,44 @@ const MAX_ID = 256
 const settledCalls = new WeakSet<object>()
 
 /**
- * Closes a call's account: usage x price, and the record that goes to the journal. Exactly once for each call, from
- * whichever exit comes first. @returns null when the call was settled before
+ * Closes a call's account: usage x price, what is counted of it in the place of what was held, and the record that goes
+ * to the journal. Exactly once for each call, from whichever exit comes first.
+ * @returns null when the call was settled before; a promise only where it used more than it held
  */
-export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
+export function settle(call: Call, ending: Ending, deps: Deps): Settled | Promise<Settled> | null {
   if (settledCalls.has(call.incoming)) return null
   settledCalls.add(call.incoming)
-  const { target, principal } = call
-  const price = target === undefined ? null : deps.prices.priceOf(target.provider.id, target.model, call.receivedAtMs)
   const metered = ending.metered
+  const price = priceOf(call, deps)
   const cost = metered === null ? 0 : price === null ? null : costOf(metered, price)
+  const tokens = metered === null ? 0 : inputTotal(metered.usage) + outputTotal(metered.usage)
+  const paid = settleUse(call, { tokens, costPico: cost, isRefused: ending.outcome === 'error' }, deps)
+  if (cost === null && call.target !== undefined && call.principal !== undefined) {
+    tellMissing(call.principal.organizationId, call.target.provider.id, call.target.model, deps)
+  }
+  if (!(paid instanceof Promise)) return close(call, { ending, price, cost, paid }, deps)
+  return paid.then((who) => close(call, { ending, price, cost, paid: who }, deps))
+}
+
+/** The same for a call that held nothing, such as one that gets another's answer. */
+export function settleFree(call: Call, ending: Ending, deps: Deps): Settled | null {
+  return settle(call, ending, deps) as Settled | null
+}
+
+function priceOf({ target, receivedAtMs }: Call, { prices }: Deps): Price | null {
+  return target === undefined ? null : prices.priceOf(target.provider.id, target.model, receivedAtMs)
+}
+
+interface Closing {
+  readonly ending: Ending
+  readonly price: Price | null
+  readonly cost: number | null
+  readonly paid: Paid
+}
+
+function close(call: Call, { ending, price, cost, paid }: Closing, deps: Deps): Settled {
+  const { target, principal } = call
+  const { metered } = ending
   const latencyMs = deps.clock.monotonic() - call.startedAt
   const providerMs =
     call.timing === undefined ? 0 : (ending.providerEndedAt ?? call.timing.firstByteAt) - call.timing.sentAt
@@ -41,6 +71,7 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
     usageSource: metered === null || metered.isUncounted === true ? 'none' : metered.source,
     priceId: price?.id ?? null,
     costPico: cost,
+    chargedPico: paid.chargedPico,
     latencyUs: Math.round(latencyMs * 1000),
     overheadUs: Math.max(0, Math.round((latencyMs - providerMs) * 1000)),
     firstByteUs: call.timing === undefined ? null : Math.round((call.timing.firstByteAt - call.startedAt) * 1000),
@@ -51,6 +82,10 @@ export function settle(call: Call, ending: Ending, deps: Deps): Settled | null {
     clientRequestId: short(call.incoming.header('x-request-id')),
     endUser: call.ask?.endUser ?? null,
     metadata: call.options?.metadata ?? null,
+    charge: paid.charge,
+  }
+  if (cost !== null && cost > 0 && target?.account.own === false) {
+    deps.pauses?.spent(target.provider.id, cost, call.receivedAtMs)
   }
   return { record, price, additions: additionsOf(record, deps.settings.nanoPerToken) }
 }

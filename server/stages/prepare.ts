@@ -6,6 +6,7 @@ import type { Incoming } from '../http.ts'
 import { shaped } from '../providers/request.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import type { Adaptation } from '../wire/dialect.ts'
+import { withOutputCap } from '../wire/output-cap.ts'
 import { type Edited, type Pass, WireError } from '../wire/wire.ts'
 
 /** A header's worth; the rest is told by its number. */
@@ -17,7 +18,8 @@ const MAX_NAMED = 20
  * have to be adapted
  */
 export function prepare(call: Routed, deps: Deps): Prepared {
-  const { body, adapted } = edit(call)
+  const edited = edit(call)
+  const { body, adapted } = call.maxOutput === undefined ? edited : capped(edited, call, call.maxOutput)
   const quirk = call.target.provider.quirks?.body?.[call.target.wireId]
   const sent = quirk === undefined ? body : shaped(body, quirk, (name) => call.incoming.header(name))
   if (call.options.strict && adapted.length > 0) throw notAsAsked(adapted[0]!, call.target)
@@ -40,6 +42,14 @@ function edit({ target, ask, options }: Routed): Edited {
     if (error instanceof WireError) throw new GatewayError('invalid_request', error.message, { param: error.param })
     throw error
   }
+}
+
+/** No longer an answer than is paid for; `reserve` has refused it where nothing may be adapted. */
+function capped(edited: Edited, { target }: Routed, cap: number): Edited {
+  const { provider, model, wireId: id } = target
+  const isNew = factsOf(provider.id, model)?.refuses.includes('max_tokens') === true
+  const body = withOutputCap(edited.body, { id, cap, isNew })
+  return body === edited.body ? edited : { body, adapted: [...edited.adapted, { param: 'max_tokens', how: 'clamped' }] }
 }
 
 function notAsAsked({ param, how }: Adaptation, { provider, model }: Target): GatewayError {

@@ -1,13 +1,14 @@
-import type { Answered, Ending, Settled, StreamReader, StreamSource } from '../call.ts'
+import { type Answered, type Ending, grow, type Settled, type StreamReader, type StreamSource } from '../call.ts'
 import type { Deps } from '../deps.ts'
-import { faceOf, type GatewayError } from '../errors.ts'
+import { faceOf, GatewayError } from '../errors.ts'
 import { nonsense } from '../failure.ts'
 import type { Sink, StreamBody } from '../http.ts'
+import { type Leash, leashOf } from '../limits/leash.ts'
 import type { Metered, StreamTap } from '../wire/wire.ts'
 
 /** The meter's two steps, handed in by the pipeline. */
 export interface Metering {
-  settle(call: Answered, ending: Ending): Settled | null
+  settle(call: Answered, ending: Ending): Settled | Promise<Settled> | null
   record(settled: Settled, written: () => void): void
 }
 
@@ -25,6 +26,7 @@ class Relay implements StreamReader {
   readonly #metering: Metering
   readonly #sink: Sink
   readonly #tap: StreamTap
+  readonly #leash: Leash | null
   #over = false
 
   constructor(
@@ -37,6 +39,8 @@ class Relay implements StreamReader {
     this.#metering = ends.metering
     this.#sink = ends.sink
     this.#tap = call.answer.raw?.tap ?? call.target.wire.tap(call.ask)
+    this.#leash = leashOf(call, deps)
+    if (this.#leash !== null) this.#tap.mayCut?.()
   }
 
   onData(chunk: Uint8Array): void {
@@ -47,6 +51,7 @@ class Relay implements StreamReader {
       return this.#break(nonsense(this.#provider, (error as Error).message))
     }
     this.#look()
+    if (this.#leash !== null && !this.#over) this.#hold(this.#leash)
   }
 
   onEnd(): void {
@@ -69,8 +74,7 @@ class Relay implements StreamReader {
   onGone(): void {
     if (this.#over) return
     this.#over = true
-    const settled = this.#settle('aborted', null)
-    if (settled !== null) this.#metering.record(settled, () => {})
+    this.#settle('aborted', null, (settled) => this.#metering.record(settled, () => {}))
   }
 
   get #provider(): string {
@@ -84,6 +88,29 @@ class Relay implements StreamReader {
     this.#sink.onDrain(() => answer.resume())
   }
 
+  /** Ends the answer where nothing more can be paid for. */
+  #hold(leash: Leash): void {
+    const goesOn = leash.allows(this.#tap.written)
+    if (goesOn === false) return this.#cut()
+    if (goesOn === true) return
+    const { answer } = this.#call
+    answer.pause()
+    void goesOn.then((may) => {
+      answer.resume()
+      if (!may && !this.#over) this.#cut()
+    })
+  }
+
+  /** As if the model had reached its longest answer, in the caller's own dialect. */
+  #cut(): void {
+    const last = this.#tap.cut?.() ?? null
+    if (last === null) return this.#break(unpaid())
+    this.#call.answer.abort()
+    grow(this.#call, { adapted: [this.#call.adapted, 'max_tokens=clamped'].filter((one) => one !== null).join(',') })
+    this.#sink.write(last)
+    this.#complete()
+  }
+
   /** Ends the stream when the last bytes said so. The way to the provider stays open: its end is on the way. */
   #look(): void {
     if (this.#tap.done) this.#complete()
@@ -92,10 +119,10 @@ class Relay implements StreamReader {
 
   #complete(): void {
     this.#over = true
-    const settled = this.#settle('done', null)
-    if (settled === null) return
-    const last = this.#tap.finish(this.#call.options.additions ? settled.additions : null)
-    this.#metering.record(settled, () => this.#sink.end(last))
+    this.#settle('done', null, (settled) => {
+      const last = this.#tap.finish(this.#call.options.additions ? settled.additions : null)
+      this.#metering.record(settled, () => this.#sink.end(last))
+    })
   }
 
   #break(error: GatewayError): void {
@@ -106,17 +133,20 @@ class Relay implements StreamReader {
   #fail(error: GatewayError): void {
     this.#over = true
     this.#deps.log.warn('A stream broke off', { request: this.#call.id, code: error.code, cause: error.cause })
-    const settled = this.#settle('cut', error.code)
-    if (settled === null) return
-    // No bytes among bytes can say that these are not all.
-    const isRaw = this.#call.answer.raw != null
-    const last = isRaw ? null : this.#tap.fail(faceOf(error, this.#call.service.wire.face, this.#call.id))
-    this.#metering.record(settled, () => (last === null ? this.#sink.cut?.() : this.#sink.end(last)))
+    this.#settle('cut', error.code, (settled) => {
+      // No bytes among bytes can say that these are not all.
+      const isRaw = this.#call.answer.raw != null
+      const last = isRaw ? null : this.#tap.fail(faceOf(error, this.#call.service.wire.face, this.#call.id))
+      this.#metering.record(settled, () => (last === null ? this.#sink.cut?.() : this.#sink.end(last)))
+    })
   }
 
-  #settle(outcome: 'done' | 'cut' | 'aborted', errorCode: string | null): Settled | null {
+  /** Settled at once, but for calls that used more than they held. */
+  #settle(outcome: 'done' | 'cut' | 'aborted', errorCode: string | null, then: (settled: Settled) => void): void {
     const ending = { outcome, status: 200, errorCode, metered: this.#metered(), providerEndedAt: this.#now() }
-    return this.#metering.settle(this.#call, ending)
+    const settled = this.#metering.settle(this.#call, ending)
+    if (settled instanceof Promise) void settled.then(then)
+    else if (settled !== null) then(settled)
   }
 
   /** What was produced, null when that is nothing. */
@@ -128,4 +158,8 @@ class Relay implements StreamReader {
   #now(): number {
     return this.#deps.clock.monotonic()
   }
+}
+
+function unpaid(): GatewayError {
+  return new GatewayError('quota_exceeded', 'The answer got longer than credits and limits allow')
 }

@@ -1,7 +1,8 @@
-import type { Answered, Call, Rate, Settled } from '../call.ts'
+import type { Answered, Call, Quota, Rate, Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { faceOf, type GatewayError, retryHeaders } from '../errors.ts'
 import type { Reply, StreamBody } from '../http.ts'
+import type { Replay } from '../idempotency/told.ts'
 import { toByteText } from '../wire/bytes.ts'
 import type { ByteText } from '../wire/wire.ts'
 
@@ -25,6 +26,14 @@ export function respondBackground(call: Call, body: ByteText | StreamBody): Repl
   return { status: 200, headers, body }
 }
 
+/** The head of an answer that was another request's before. @param settled null: it still comes */
+export function respondReplay(call: Call, settled: Settled | null, replay: Replay): Reply {
+  const headers = headersOf(call, replay.contentType, settled)
+  headers.push(...replay.headers, 'x-watchllm-route', 'replay', 'x-watchllm-attempts', '0')
+  headers.push('x-watchllm-replayed', replay.requestId)
+  return { status: 200, headers, body: '' }
+}
+
 /** The head of a stream: what is known late follows in its last frames. */
 export function respondStream(call: Answered, body: StreamBody, deps: Deps): Reply {
   const raw = call.answer.kind === 'stream' ? (call.answer.raw ?? null) : null
@@ -40,14 +49,9 @@ export function respondStream(call: Answered, body: StreamBody, deps: Deps): Rep
   return { status: 200, headers, body, ...(raw.length === null ? {} : { length: raw.length }) }
 }
 
-/** An error in OpenAI's face. @param rate where the refusal itself found the caller's window */
-export function respondError(
-  call: Call,
-  error: GatewayError,
-  found: { settled: Settled | null; rate: Rate | null },
-): Reply {
-  const rate = found.rate ?? call.rate ?? null
-  const headers = headersOf({ ...call, rate }, JSON_TYPE, found.settled)
+/** An error in its caller's face. */
+export function respondError(call: Call, error: GatewayError, settled: Settled | null): Reply {
+  const headers = headersOf(call, JSON_TYPE, settled)
   headers.push(...retryHeaders(error))
   return {
     status: error.status,
@@ -82,6 +86,7 @@ function headersOf(call: Call, type: string, settled: Settled | null): string[] 
     headers.push('x-watchllm-overhead-ms', milliseconds(record.overheadUs / 1000))
   }
   if (call.rate !== undefined && call.rate !== null) pushRate(headers, call.rate, call.receivedAtMs)
+  if (call.quota !== undefined && call.quota !== null) pushQuota(headers, call.quota, call.receivedAtMs)
   return headers
 }
 
@@ -92,7 +97,26 @@ function pushRate(headers: string[], rate: Rate, nowMs: number): void {
   headers.push('x-ratelimit-limit', limit, 'x-ratelimit-remaining', remaining, 'x-ratelimit-reset', reset)
   headers.push('x-ratelimit-limit-rpm', limit, 'x-ratelimit-remaining-rpm', remaining, 'x-ratelimit-reset-rpm', reset)
   headers.push('x-ratelimit-limit-requests', limit, 'x-ratelimit-remaining-requests', remaining)
-  headers.push('x-ratelimit-reset-requests', `${Math.max(0, Math.ceil((rate.resetMs - nowMs) / 1000))}s`)
+  headers.push('x-ratelimit-reset-requests', durationOf(rate.resetMs - nowMs))
+}
+
+/** OpenAI's headers tell of a minute's tokens, or a day's where only these are limited. */
+function pushQuota(headers: string[], { minute, day }: Quota, nowMs: number): void {
+  if (day !== null) {
+    headers.push('x-ratelimit-limit-daily', String(day.limit), 'x-ratelimit-remaining-daily', String(day.remaining))
+  }
+  const rate = minute ?? day!
+  headers.push('x-ratelimit-limit-tokens', String(rate.limit), 'x-ratelimit-remaining-tokens', String(rate.remaining))
+  headers.push('x-ratelimit-reset-tokens', durationOf(rate.resetMs - nowMs))
+}
+
+/** As OpenAI writes it: `40s`, `6m0s`, `2h0m30s`. Never too short. */
+function durationOf(ms: number): string {
+  const all = Math.max(0, Math.ceil(ms / 1000))
+  const hours = Math.floor(all / 3600)
+  const minutes = Math.floor(all / 60) % 60
+  const seconds = `${all % 60}s`
+  return hours > 0 ? `${hours}h${minutes}m${seconds}` : minutes > 0 ? `${minutes}m${seconds}` : seconds
 }
 
 function milliseconds(value: number): string {

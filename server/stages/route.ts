@@ -20,6 +20,7 @@ import { objectIdsIn } from '../wire/objects.ts'
 import { type Spoken, wireBetween } from '../wire/wires.ts'
 
 const SANDBOX = 'sandbox'
+const PAUSED_RETRY_S = 60
 /** Where an account is needed and there is no network. */
 const IN_PROCESS: Account = { id: 'in-process', own: false, apiKey: null, origin: 'in-process:', basePath: '' }
 
@@ -65,7 +66,7 @@ function choose(call: Admitted, deps: Deps): Choice {
 /** The best model for a task among those that can be reached, and that the key may use. */
 function pick(call: Admitted, task: Task, deps: Deps): Choice {
   const { rules = null } = call.principal
-  const all = autoModels(task, (id) => accountOf(call, id, deps) !== null)
+  const all = autoModels(task, (id) => isOpen(accountOf(call, id, deps), id, deps))
   const rule = `auto:${task}`
   const chosen = rules === null ? all[0]! : pickUnder(call, rules, { all, rule })
   return { provider: chosen.provider, model: chosen.model, rule }
@@ -120,8 +121,15 @@ function canAnswer(call: Admitted, { provider: id, model }: Choice, deps: Deps):
   const provider = deps.providerOf(id)
   const account = accountOf(call, id, deps)
   return (
-    provider !== null && account !== null && speak(call, provider, { model, version: account.version ?? null }) !== null
+    provider !== null &&
+    isOpen(account, id, deps) &&
+    speak(call, provider, { model, version: account?.version ?? null }) !== null
   )
+}
+
+/** There is an account, and calls with it aren't held up. A project's own are nobody else's to hold up. */
+function isOpen(account: Account | null, id: string, { pauses }: Deps): boolean {
+  return account !== null && (account.own || pauses?.isPaused(id) !== true)
 }
 
 function accountOf({ principal }: Admitted, id: string, deps: Deps): Account | null {
@@ -179,6 +187,7 @@ function targetOf(call: Admitted, choice: Choice, deps: Deps): Target {
     throw new GatewayError('invalid_request', `${what} for ${model}`, { param: 'model' })
   }
   if (account === null) throw noAccount(provider, lockedKeys(call.principal, provider.id, deps))
+  if (!isOpen(account, provider.id, deps)) throw paused(provider)
   const path = pathOf(provider, spoken.wireId, { model, stream: call.ask.stream, version })
   if (path === null) throw unknownModel(model)
   return { provider, account, model, ...spoken, path: account.basePath + path, rule }
@@ -190,6 +199,15 @@ function keeperOf({ ask, service }: Admitted, account: Account | null): Account 
   const { id } = service.wire
   const isKept = id === 'openai-files' || id === 'openai-batches' || objectIdsIn(ask.body).length > 0
   return isKept ? account.home : account
+}
+
+/** Nobody knows for how long: it goes on when somebody says so. */
+function paused({ id, name }: Provider): GatewayError {
+  return new GatewayError(
+    'provider_paused',
+    `Calls to ${name} are paused until whoever runs this gateway resumes them; those with a key of your project go on`,
+    { details: { provider: id }, retryAfter: PAUSED_RETRY_S },
+  )
 }
 
 function noAccount(provider: Provider, locked: 'own' | 'platform' | null): GatewayError {

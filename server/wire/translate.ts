@@ -100,6 +100,8 @@ class TranslatedTap implements StreamTap {
   readonly #reader: StreamReader
   readonly #writer: StreamWriter
   readonly #words = new TokenEstimator()
+  /** Of each answer that isn't finished the part that is being written. */
+  readonly #open = new Map<number, number | null>()
   #usage: Usage | null = null
 
   constructor({ client, ask, about }: Caller, reader: StreamReader) {
@@ -110,6 +112,19 @@ class TranslatedTap implements StreamTap {
 
   get finished(): boolean {
     return this.done || this.#reader.finished
+  }
+
+  get written(): number {
+    return this.#words.tokens
+  }
+
+  cut(): Uint8Array {
+    let out = ''
+    for (const [choice, index] of this.#open) {
+      if (index !== null) out += this.#writer.write({ type: 'part-end', choice, index })
+      out += this.#writer.write({ type: 'finish', choice, finish: { reason: 'length', stopSequence: null } })
+    }
+    return fromText(out)
   }
 
   push(chunk: Uint8Array): Uint8Array | null {
@@ -171,6 +186,9 @@ class TranslatedTap implements StreamTap {
 
   /** What the meter wants to know of an event. */
   #note(event: StreamEvent): void {
+    if (event.type === 'part') this.#open.set(event.choice, isOpen(event.part) ? event.index : null)
+    else if (event.type === 'part-end') this.#open.set(event.choice, null)
+    else if (event.type === 'finish') this.#open.delete(event.choice)
     if (event.type === 'delta') this.#count(event.delta.text ?? '')
     else if (event.type === 'part') this.#countPart(event.part)
     else if (event.type === 'usage') this.#usage = event.usage
@@ -189,6 +207,11 @@ class TranslatedTap implements StreamTap {
     this.begun = true
     this.#words.add(fromText(text))
   }
+}
+
+/** More of it may come. */
+function isOpen({ type }: Part): boolean {
+  return type !== 'audio' && type !== 'opaque'
 }
 
 /** What no provider counted: the tokens of the prompt and of what came. */

@@ -210,8 +210,14 @@ export interface StreamTap {
   readonly finished: boolean
   /** Any content has been passed on. */
   readonly begun: boolean
+  /** Tokens of the answer so far, as far as they can be counted; 0 where there are none to count. */
+  readonly written: number
   /** An error event that the provider sent inside the stream, as text for the log. */
   readonly failure: string | null
+  /** The answer may be cut: called before the first bytes, by whom that may happen to. */
+  mayCut?(): void
+  /** What ends the answer as if it had come to its longest, in this wire's words; `finish` follows. Absent: it can't be. */
+  cut?(): Uint8Array
   /** The last words of a stream that failed after its first byte. @param face the error's body in this wire's face */
   fail(face: object): Uint8Array
   /** The end: held bytes, the usage chunk if the caller wants it, what is known late, the terminator. */

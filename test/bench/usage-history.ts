@@ -58,12 +58,12 @@ const COUNTERS = `usage_input, usage_cache_read, usage_cache_write_5m, usage_cac
   usage_audio_input, usage_audio_output, usage_image_input, usage_image_output`
 
 const ROLLUP = `
-insert into usage_hourly (project_id, hour, key_id, provider, model, organization_id, requests, errors, ${COUNTERS}, latency_us, cost_pico)
+insert into usage_hourly (project_id, hour, key_id, provider, model, organization_id, requests, errors, ${COUNTERS}, latency_us, cost_pico, spend_pico, platform_pico)
 select project_id, date_trunc('hour', created_at, 'UTC'), key_id, coalesce(provider, ''), coalesce(model, ''), organization_id,
   count(*), count(*) filter (where outcome in ('error', 'cut')), ${COUNTERS.split(',')
     .map((one) => `sum(${one})`)
     .join(', ')},
-  sum(latency_us), coalesce(sum(cost_pico), 0)
+  sum(latency_us), coalesce(sum(cost_pico), 0), coalesce(sum(cost_pico), 0), coalesce(sum(cost_pico), 0)
 from calls group by 1, 2, 3, 4, 5, 6`
 
 /** Fills an empty database with an organization of five projects and `rows` calls over 30 days. */

@@ -4,14 +4,16 @@ import { faultOf } from '../../server/console/faults.ts'
 import { invitations } from '../../server/console/invitations.ts'
 import { members } from '../../server/console/members.ts'
 import { organizations } from '../../server/console/organizations.ts'
+import { plans } from '../../server/console/plans.ts'
 import { platformOrganizationProcedures } from '../../server/console/platform-organizations.ts'
+import { platformPlanProcedures } from '../../server/console/platform-plans.ts'
 import { tokens } from '../../server/console/tokens.ts'
 import { type Caller, createCallerFactory, router } from '../../server/console/trpc.ts'
 import type { Control, Person } from '../../server/deps.ts'
 import type { ConsoleApp } from '../helpers/console.ts'
 
-const platform = router(platformOrganizationProcedures)
-const makeCaller = createCallerFactory(router({ organizations, members, invitations, tokens, audit, platform }))
+const platform = router({ ...platformOrganizationProcedures, ...platformPlanProcedures })
+const makeCaller = createCallerFactory(router({ organizations, members, invitations, tokens, audit, plans, platform }))
 
 export type Called = ReturnType<typeof makeCaller>
 

@@ -61,6 +61,7 @@ const SETTINGS = {
   limits: { requests_per_minute: 9 },
   prompt_cache: 'auto',
   body_additions: false,
+  join_retries: false,
 }
 const DEFAULTS = {
   allowed_models: null,
@@ -69,6 +70,7 @@ const DEFAULTS = {
   limits: { requests_per_minute: null },
   prompt_cache: 'respect',
   body_additions: true,
+  join_retries: true,
 }
 
 describe('a new key', () => {

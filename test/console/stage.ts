@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Role } from '../../db/model/access.ts'
+import { endpointContext } from '../../db/model/alerts.ts'
 import { credentialContext } from '../../db/model/credentials.ts'
 import { makeId } from '../../db/model/ids.ts'
+import { planSchema } from '../../db/model/plans.ts'
+import { adminCredentialContext, NO_FIGURES } from '../../db/model/reconcile.ts'
 import { TOKEN_SCOPES, type TokenScope } from '../../server/console/access.ts'
 import type { Person } from '../../server/deps.ts'
 import { sha256 } from '../../server/directory.ts'
+import { changeOf } from '../db/control.ts'
 import type { As, ConsoleApp } from '../helpers/console.ts'
 
 /** One organization with everybody and everything in it that a procedure could be about. */
@@ -20,11 +24,30 @@ export interface Stage {
   readonly tokenId: string
   readonly invitationId: string
   readonly credentialId: string
+  /** Of the key: requests a day. */
+  readonly budgetId: string
   /** Makes one; a platform may have only so many. */
   platformCredential(): Promise<string>
+  /** Makes one and names it. */
+  adminCredential(): Promise<string>
+  /** Makes one and names it. */
+  reconciliation(): Promise<string>
+  /** Makes one and names it. */
+  multiplier(): Promise<{ readonly provider: string; readonly model: string }>
+  /** Makes one that nobody is on, and names it. */
+  plan(): Promise<string>
+  /** A rule of the organization's, which has fired. */
+  alert(): Promise<StagedAlert>
   /** An open invitation into some other organization. */
   invite(email: string): Promise<string>
   token(scopes: readonly TokenScope[], more?: { expiresAtMs?: number; revokedAtMs?: number }): Promise<As>
+}
+
+export interface StagedAlert {
+  readonly ruleId: string
+  readonly endpointId: string
+  readonly eventId: string
+  readonly deliveryId: string
 }
 
 export async function createStage(house: ConsoleApp): Promise<Stage> {
@@ -52,7 +75,24 @@ export async function createStage(house: ConsoleApp): Promise<Stage> {
     tokenId: token.id,
     invitationId: (await invitation(house, { organizationId, email: 'a@example.com', invitedBy: personId })).id,
     credentialId: await credential(house, { organizationId, projectId }),
+    budgetId: await budget(house, { organizationId, projectId, keyId: key.id }),
     platformCredential: () => credential(house, { organizationId: null, projectId: null }),
+    adminCredential: () => adminCredential(house),
+    reconciliation: () => reconciliation(house),
+    async multiplier() {
+      const rule = { provider: 'openai', model: `m-${randomBytes(6).toString('hex')}` }
+      const row = { ...rule, multiplier: 12_000, updated_at: new Date() }
+      await house.database.database.db.insertInto('model_multipliers').values(row).execute()
+      return rule
+    },
+    async plan() {
+      const id = newPlanId()
+      const plan = planSchema.parse({ id, name: 'A plan', requestsPerMinute: 1, requestsPerMonth: 2, tokensPerDay: 3 })
+      await house.control.stores.plans.create(changeOf(), plan)
+      await house.control.plans.reload()
+      return id
+    },
+    alert: () => alert(house, organizationId),
     async invite(email) {
       const other = await house.organization()
       const invitedBy = otherOwner.person.id
@@ -63,6 +103,10 @@ export async function createStage(house: ConsoleApp): Promise<Stage> {
       return (await house.token({ organizationId, personId, scopes, ...more })).as
     },
   }
+}
+
+export function newPlanId(): string {
+  return `plan-${randomBytes(6).toString('hex')}`
 }
 
 /** All scopes but those of one noun. */
@@ -108,11 +152,101 @@ async function credential(
   return id
 }
 
+async function budget(
+  { database }: ConsoleApp,
+  of: { readonly organizationId: string; readonly projectId: string; readonly keyId: string },
+): Promise<string> {
+  const id = makeId('bud', Date.now(), randomBytes(16))
+  await database.database.db
+    .insertInto('budgets')
+    .values({
+      ...{ id, organization_id: of.organizationId, project_id: of.projectId, key_id: of.keyId, what: 'requests' },
+      ...{ period: 'day', anchor_at: null, amount: 1_000, hard: true, generation: 0, created_by: null },
+      ...{ created_at: new Date(), updated_at: new Date() },
+    })
+    .execute()
+  return id
+}
+
+async function alert({ control, database }: ConsoleApp, organization_id: string): Promise<StagedAlert> {
+  const { db } = database.database
+  const newId = (prefix: 'alr' | 'whe' | 'evt' | 'dlv') => makeId(prefix, Date.now(), randomBytes(16))
+  const [ruleId, endpointId, eventId, deliveryId] = [newId('alr'), newId('whe'), newId('evt'), newId('dlv')]
+  const of = { organization_id, created_at: new Date() }
+  const settings = { amountNano: 1_000_000_000, period: 'day' } as const
+  await db
+    .insertInto('alert_rules')
+    .values({
+      ...{ ...of, id: ruleId, name: 'Staged', kind: 'spend', project_id: null, key_id: null, settings },
+      ...{ email_role: 'owner', endpoint_ids: [endpointId], enabled: true, updated_at: new Date() },
+    })
+    .execute()
+  const sealed = control.vault.seal('whsec_c3RhZ2Vk', endpointContext(endpointId))
+  await db
+    .insertInto('webhook_endpoints')
+    .values({
+      ...{ ...of, id: endpointId, url: 'https://hooks.example.com/staged', description: '', sealed, enabled: true },
+      ...{ previous_sealed: null, previous_until: null, disabled_reason: null, updated_at: new Date() },
+    })
+    .execute()
+  const payload = '{"data":{"message":"A","advice":"B","rule":{"name":"Staged"},"organization":null,"facts":{}}}'
+  await db
+    .insertInto('alert_events')
+    .values({
+      ...{ ...of, id: eventId, rule_id: ruleId, rule_name: 'Staged', kind: 'spend', identity: eventId, payload },
+      ...{ mail: null, mail_day: null, expires_at: null },
+    })
+    .execute()
+  await db
+    .insertInto('alert_deliveries')
+    .values({
+      ...{ ...of, id: deliveryId, event_id: eventId, channel: 'webhook', endpoint_id: endpointId, user_id: null },
+      ...{ email_role: null, state: 'failed', next_at: null, claimed_until: null, last_attempt_at: null },
+      ...{ status: 500, error: 'The endpoint answered 500', response: '' },
+    })
+    .execute()
+  return { ruleId, endpointId, eventId, deliveryId }
+}
+
+async function adminCredential({ control, database }: ConsoleApp): Promise<string> {
+  const id = makeId('adk', Date.now(), randomBytes(16))
+  await database.database.db
+    .insertInto('admin_credentials')
+    .values({
+      ...{ id, provider: 'openai', name: 'An admin key', base_url: null, only_projects: [], hint: '6789' },
+      ...{ sealed: control.vault.seal('sk-admin-staged-0123456789', adminCredentialContext(id)) },
+      ...{ checked_at: null, check_result: null, created_at: new Date(), updated_at: new Date() },
+    })
+    .execute()
+  return id
+}
+
+async function reconciliation({ control }: ConsoleApp): Promise<string> {
+  const id = makeId('rec', Date.now(), randomBytes(16))
+  const theirs = { ...NO_FIGURES, input: 5, costPico: 7n }
+  const both = { ours: NO_FIGURES, theirs }
+  const change = {
+    atMs: Date.now(),
+    auditId: makeId('aud', Date.now(), randomBytes(16)),
+    requestId: null,
+    address: null,
+  }
+  const actor = { kind: 'system', id: 'stage', name: 'Stage' } as const
+  await control.stores.reconciliations.save({ ...change, actor, action: 'reconcile.run' }, [
+    {
+      ...{ id, provider: 'openai', day: '2026-01-01', createdAtMs: Date.now(), createdBy: 'stage', tolerancePpm: 0 },
+      ...{ status: 'off', models: 1, modelsOff: 1, ...both, rows: [{ model: 'm', status: 'missing_ours', ...both }] },
+    },
+  ])
+  return id
+}
+
 /** Rows of an organization in every table that a procedure may change, but for when something was last used. */
 export async function contentOf({ database }: ConsoleApp, organizationId: string): Promise<string> {
   const { db } = database.database
   const own = 'organization_id'
   const found = await Promise.all([
+    db.selectFrom('plans').selectAll().orderBy('id').execute(),
     db.selectFrom('organizations').selectAll().where('id', '=', organizationId).execute(),
     db.selectFrom('members').selectAll().where(own, '=', organizationId).orderBy('user_id').execute(),
     db.selectFrom('invitations').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
@@ -121,7 +255,19 @@ export async function contentOf({ database }: ConsoleApp, organizationId: string
     db.selectFrom('api_keys').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
     db.selectFrom('provider_credentials').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
     db.selectFrom('provider_credentials').selectAll().where(own, 'is', null).orderBy('id').execute(),
+    db.selectFrom('billing_accounts').selectAll().where(own, '=', organizationId).execute(),
+    db.selectFrom('budgets').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
+    db.selectFrom('provider_limits').selectAll().orderBy('provider').execute(),
+    db.selectFrom('alert_rules').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
+    db.selectFrom('webhook_endpoints').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
+    db.selectFrom('alert_events').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
+    db.selectFrom('alert_deliveries').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
     db.selectFrom('audit_log').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
+    db.selectFrom('ledger_transactions').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
+    db.selectFrom('model_multipliers').selectAll().where('model', 'not like', 'm-%').execute(),
+    db.selectFrom('rerates').selectAll().orderBy('id').execute(),
+    db.selectFrom('admin_credentials').selectAll().orderBy('id').execute(),
+    db.selectFrom('reconciliations').selectAll().orderBy('id').execute(),
     db.selectFrom('audit_log').selectAll().where(own, 'is', null).orderBy('id').execute(),
   ])
   return JSON.stringify(found, (name, value: unknown) => (name === 'last_used_at' ? undefined : value), 1)

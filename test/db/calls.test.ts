@@ -44,6 +44,8 @@ describe.each(ENGINES)('calls on $name', (engine) => {
         imageOutput: 2_147_483_646,
       },
       costPico: Number.MAX_SAFE_INTEGER,
+      chargedPico: Number.MAX_SAFE_INTEGER,
+      charge: '{"paidBy":"credits"}',
       latencyUs: 86_400_000_000,
       adapted: `it's "quoted", \\back\\slashed,\ttabbed\nand {braced}`,
       endUser: 'Zoë 🦊 日本 '.repeat(20),
@@ -73,6 +75,22 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     const again = { ...full, id: 'req_again' }
     expect(await insert([full, again])).toBe(1)
     expect((await on.stores.calls.find('prj_a', 'req_again'))?.call).toEqual(again)
+  })
+
+  it('a line of a journal of before calls were charged is charged nothing, whichever way the row goes in', async () => {
+    const old = () => {
+      const { chargedPico: _, charge: __, ...before } = sampleCall()
+      return before
+    }
+    const first = old()
+    const second = old()
+    expect(await insert([first])).toBe(1)
+    // One that is there already sends the batch the other way.
+    expect(await insert([first, second])).toBe(1)
+    for (const call of [first, second]) {
+      expect((await on.stores.calls.find('prj_a', call.id))?.call).toEqual({ ...call, chargedPico: null, charge: null })
+    }
+    await expectRightSums(1)
   })
 
   it('a line of a journal of before pictures were counted has none, whichever way the row goes in', async () => {

@@ -80,6 +80,7 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
       expiresAtMs: null,
       revokedAtMs: null,
       rules: null,
+      ownLimits: {},
     })
     scope = scopeOf(first!.organizationId)
     projectId = first!.projectId
@@ -166,8 +167,9 @@ describe.each(ENGINES)('keys and their project on $name', (engine) => {
       settings: now,
     })
     expect(await keys.find(scope, place)).toMatchObject({ name: 'Another', expiresAtMs: NOON_MS + 9, settings: now })
-    const { rules } = (await keys.findBySecretHash(sha256('key_u')))!
-    expect(rules).toMatchObject({ models: [new Set(['gpt-4o'])], minutes: [{ counter: 'rpm:key_u', limit: 5 }] })
+    const found = (await keys.findBySecretHash(sha256('key_u')))!
+    expect(found.rules).toMatchObject({ models: [new Set(['gpt-4o'])] })
+    expect(found.ownLimits).toEqual({ key: { requestsPerMinute: 5 } })
     expect(await keys.update(change(), { ...place, keyId: 'key_none' }, { name: 'x' })).toBeNull()
     expect(await keys.find({ ...scopeOf('org_other') }, place)).toBeNull()
   })

@@ -148,6 +148,26 @@ export function kvContract(name: string, open: () => Promise<Kv> | Kv): void {
       expect(await kv.takeAll([wish(key, 1, 1, END_MS + MINUTE_MS)], END_MS)).toMatchObject({ allowed: false })
     })
 
+    it('atLeast() raises what is used and never lowers it, however often it is said', async () => {
+      const [fresh, ahead] = [freshKey(), freshKey()]
+      expect(await takeAll(wish(ahead, 100, 50))).toMatchObject({ allowed: true })
+      const say = async (key: string, amount: number) => kv.atLeast(wish(key, 100, 0), amount, NOW_MS)
+      for (const amount of [30, 30, 10]) for (const key of [fresh, ahead]) await say(key, amount)
+      expect((await used(fresh, ahead))[0]).toBe(30)
+      expect(await takeAll(wish(fresh, 100, 70))).toMatchObject({ allowed: true, remaining: [0] })
+      expect(await takeAll(wish(fresh, 100, 1))).toMatchObject({ allowed: false })
+      expect(await takeAll(wish(ahead, 100, 50))).toMatchObject({ allowed: true, remaining: [0] })
+      expect(await takeAll(wish(ahead, 100, 1))).toMatchObject({ allowed: false })
+    })
+
+    it('atLeast() may pass the limit, and is for its own window alone', async () => {
+      const key = freshKey()
+      await kv.atLeast(wish(key, 10, 0), 25, NOW_MS)
+      expect(await takeAll(wish(key, 10, 0))).toMatchObject({ allowed: false, remaining: [0] })
+      expect(await takeAll(wish(key, 26, 1))).toMatchObject({ allowed: true, remaining: [0] })
+      expect(await kv.takeAll([wish(key, 10, 10, END_MS + MINUTE_MS)], END_MS)).toMatchObject({ allowed: true })
+    })
+
     it('read() knows what was never taken as 0', async () => {
       expect(await used(freshKey(), freshKey())).toEqual([0, 0])
     })

@@ -214,7 +214,7 @@ describe.each(ENGINES)('organizations on $name', (engine) => {
     expect((await keys.findBySecretHash(sha256(projectId)))?.plan).toBe('pro')
     await sql`select pg_notify(${KEYS_CHANNEL}, 'after')`.execute(db)
     await vi.waitFor(() => expect(notified).toHaveBeenCalledWith('after'))
-    expect(notified.mock.calls).toEqual([[''], ['after']])
+    expect(notified.mock.calls).toEqual([[id], ['after']])
     const told = { target_type: 'organization', target_id: id, before: { plan: 'free' }, after: { plan: 'pro' } }
     expect(await entriesOf(db, id)).toEqual([{ action: 'platform.setPlan', ...told }])
   })

@@ -136,10 +136,9 @@ describe.each(ENGINES)('projects on $name', (engine) => {
     await vi.waitFor(() => expect(notified).toHaveBeenCalledWith(id))
     const now = { name: 'New', provider: 'openai', settings: { allowedModels: ['gpt-4o'], ...settings } }
     expect(await on.stores.projects.find(scopeOf(ours), id)).toMatchObject(now)
-    expect((await keyOf({ id }))?.rules).toMatchObject({
-      models: [new Set(['gpt-4o'])],
-      minutes: [{ of: 'project', counter: `rpm:${id}`, limit: 7 }],
-      prefers: { provider: 'openai', only: false, of: 'project' },
+    expect(await keyOf({ id })).toMatchObject({
+      rules: { models: [new Set(['gpt-4o'])], prefers: { provider: 'openai', only: false, of: 'project' } },
+      ownLimits: { project: { requestsPerMinute: 7 } },
     })
     expect(await on.stores.projects.update(changeIn(ours), id, { provider: null })).toMatchObject({
       ...now,

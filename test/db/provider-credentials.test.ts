@@ -8,6 +8,7 @@ import { conversationStore } from '../../db/stores/conversations.ts'
 import { KEYS_CHANNEL } from '../../db/stores/keys.ts'
 import type { Holder, NewCredential, ProviderCredentialStore } from '../../db/stores/provider-credentials.ts'
 import { responseStore } from '../../db/stores/responses.ts'
+import type { ResealCount } from '../../db/stores/sealed.ts'
 import { createVault } from '../../db/vault.ts'
 import { until } from '../helpers/client.ts'
 import { ENGINES, type TestDatabase } from './engines.ts'
@@ -243,6 +244,10 @@ describe.each(ENGINES)('provider credentials on $name', { timeout: 60_000 }, (en
       return found
     }
 
+    /** Of the columns that have something sealed: how many were sealed again, how many couldn't be opened. */
+    const filled = (columns: readonly ResealCount[]) =>
+      columns.map(({ resealed, unreadable }) => [resealed, unreadable]).filter(([a = 0, b = 0]) => a + b > 0)
+
     beforeEach(async () => {
       for (const table of ['responses', 'conversations'] as const) await on.database.db.deleteFrom(table).execute()
     })
@@ -254,7 +259,7 @@ describe.each(ENGINES)('provider credentials on $name', { timeout: 60_000 }, (en
       expect(Object.keys(before).filter((one) => one.endsWith('old'))).toHaveLength(5)
       const { columns, done } = await on.stores.sealed.reseal(change(), both, 10_000)
       expect(done).toBe(true)
-      expect(columns.map(({ resealed, unreadable }) => [resealed, unreadable])).toEqual(Array(5).fill([45, 0]))
+      expect(filled(columns)).toEqual(Array(5).fill([45, 0]))
       const after = await envelopes()
       expect(Object.entries(after).sort()).toEqual(
         Object.keys(after)
@@ -288,7 +293,7 @@ describe.each(ENGINES)('provider credentials on $name', { timeout: 60_000 }, (en
       await fill(older, 2)
       const { columns, done } = await on.stores.sealed.reseal(change(), both, 10_000)
       expect(done).toBe(true)
-      for (const one of columns) expect([one.resealed, one.unreadable]).toEqual([2, 3])
+      expect(filled(columns)).toEqual(Array(5).fill([2, 3]))
     })
 
     it('overwrites nothing that is changed meanwhile', async () => {

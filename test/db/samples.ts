@@ -29,6 +29,7 @@ export function sampleCall(changes: Partial<CallRecord> = {}): CallRecord {
     usageSource: 'provider',
     priceId: 'price_a',
     costPico: 90_450_000,
+    chargedPico: null,
     latencyUs: 523_000,
     overheadUs: 310,
     firstByteUs: 201_000,
@@ -39,6 +40,7 @@ export function sampleCall(changes: Partial<CallRecord> = {}): CallRecord {
     clientRequestId: null,
     endUser: null,
     metadata: null,
+    charge: null,
     ...changes,
   }
 }
@@ -79,18 +81,20 @@ export async function rollupAndRecount({ db }: Database): Promise<{ rollup: stri
   const rollup = await sql
     .raw<{ row: string }>(
       `select row(hour at time zone 'UTC', project_id, key_id, provider, model, organization_id, requests, errors,
-        ${counters}, latency_us, cost_pico)::text as row from usage_hourly order by 1`,
+        ${counters}, latency_us, cost_pico, charged_pico, spend_pico, platform_pico)::text as row from usage_hourly order by 1`,
     )
     .execute(db)
   const recount = await sql
     .raw<{ row: string }>(
       `select row(hour, project_id, key_id, provider, model, organization_id, n, bad, ${sums.map((_, i) => `s${i}`).join(', ')},
-        latency, cost)::text as row
+        latency, cost, charged, spend, platform)::text as row
       from (
         select date_trunc('hour', created_at at time zone 'UTC') as hour, project_id, key_id,
           coalesce(provider, '') as provider, coalesce(model, '') as model, organization_id, count(*) as n,
           count(*) filter (where outcome in ('error', 'cut')) as bad, ${sums.map((one, i) => `${one} as s${i}`).join(', ')},
-          sum(latency_us) as latency, coalesce(sum(cost_pico), 0) as cost
+          sum(latency_us) as latency, coalesce(sum(cost_pico), 0) as cost,
+          coalesce(sum(charged_pico), 0) as charged, coalesce(sum(coalesce(charged_pico, cost_pico)), 0) as spend,
+          coalesce(sum(case when charged_pico is null and charge is not null then 0 else cost_pico end), 0) as platform
         from calls group by 1, 2, 3, 4, 5, 6
       ) as counted order by 1`,
     )

@@ -53,6 +53,7 @@ export function history(count: number, options: { readonly startMs: number; read
         imageOutput: of(3),
       },
       costPico: of(12) === 0 ? null : of(4) === 0 ? 0 : Number.MAX_SAFE_INTEGER - of(1_000_000),
+      chargedPico: i % 3 === 0 ? i * 1_000_003 : null,
       latencyUs: of(2_000_000),
       endUser: of(3) === 0 ? `user-${of(3)}` : null,
       metadata: of(4) === 0 ? METADATA[of(METADATA.length)]! : null,
@@ -106,6 +107,7 @@ export function sumOf(calls: readonly CallRecord[]): UsageTotals {
       inputTokens: sum.inputTokens + inputTotal(call.usage),
       outputTokens: sum.outputTokens + outputTotal(call.usage),
       costPico: sum.costPico + BigInt(call.costPico ?? 0),
+      chargedPico: sum.chargedPico + BigInt(call.chargedPico ?? 0),
       latencyUs: sum.latencyUs + call.latencyUs,
     })
   }

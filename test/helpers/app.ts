@@ -9,6 +9,7 @@ import type {
   Clock,
   Conversations,
   Deps,
+  Idempotency,
   ObjectOwner,
   ProviderObjects,
   Responses,
@@ -103,6 +104,7 @@ export function testApp(options: TestAppOptions = {}): TestApp {
     providerObjects: memoryObjects(),
     responses: noResponses(),
     conversations: noConversations(),
+    idempotency: noIdempotency(),
     health: { database: async () => {}, journal: () => 'ok' },
     clock,
     random: systemRandom(),
@@ -156,6 +158,12 @@ function noConversations(): Conversations {
   const away = () => Promise.reject(new Error('There is no database in this test'))
   const all = { create: away, find: away, setMetadata: away, delete: away, append: away, removeTurn: away, size: away }
   return { ...all, past: away, page: away, findItem: away, findItemAnywhere: away, deleteItem: away }
+}
+
+/** Rather no call than two: requests with an idempotency key are refused. */
+function noIdempotency(): Idempotency {
+  const away = () => Promise.reject(new Error('There is no database in this test'))
+  return { claim: away, isRunning: away, beat: away, finish: away, release: away }
 }
 
 function accountOf(provider: string, url: string | undefined): Account | null {

@@ -7,14 +7,19 @@ import { PLANS } from '../../db/model/plans.ts'
 import type { KeySettings } from '../../db/model/settings.ts'
 import type { Schema } from '../../db/schema/index.ts'
 import { KEYS_CHANNEL } from '../../db/stores/keys.ts'
+import { PLANS_CHANGED } from '../../db/stores/plans.ts'
 import { PLATFORM } from '../../db/stores/provider-credentials.ts'
 import { createVault, type Vault } from '../../db/vault.ts'
+import { type BillingOptions, type OpenBilling, openBilling } from '../../server/billing.ts'
 import type { TokenScope } from '../../server/console/access.ts'
 import { cookieName, sessionSecrets, signed } from '../../server/console/people/signing.ts'
 import { createPeople } from '../../server/console/people.ts'
 import { type OpenCredentials, openCredentials } from '../../server/credentials.ts'
 import type { Control, Deps, Mail, People, Person } from '../../server/deps.ts'
 import { openDirectory, sha256 } from '../../server/directory.ts'
+import { entryFinder } from '../../server/main/entry.ts'
+import { openMultipliers } from '../../server/multipliers.ts'
+import { openPlans } from '../../server/plans.ts'
 import { PROVIDERS } from '../../server/providers/index.ts'
 import { systemClock, systemRandom } from '../../server/runtime/system.ts'
 import { openEmbedded, type TestDatabase } from '../db/engines.ts'
@@ -45,6 +50,8 @@ export interface ConsoleApp {
   readonly control: Control
   readonly database: TestDatabase
   readonly mails: SentMail[]
+  /** Null: no Stripe is configured. */
+  readonly billing: OpenBilling | null
   /**
    * Calls a procedure over tRPC (`projects.list`) or a route as it stands (`GET /api/projects?limit=1`).
    * @param input of the procedure, or the JSON body of the route
@@ -88,17 +95,28 @@ export interface ConsoleAppOptions extends TestAppOptions {
   readonly publicUrl?: string
   /** Default: taken into `mails`. */
   readonly mail?: Mail | null
+  /** A Stripe to sell by; default: none is configured. */
+  readonly stripe?: Pick<BillingOptions, 'secretKey' | 'webhookSecret' | 'apiBase'>
+  /** Another instance's, which closes it; default: a new one. */
+  readonly database?: TestDatabase
 }
 
 /** The whole app on a new embedded database, with the control plane. Close it when the tests are over. */
 export async function consoleApp(options: ConsoleAppOptions = {}): Promise<ConsoleApp> {
-  const database = await openEmbedded()
+  const database = options.database ?? (await openEmbedded())
   const { db } = database.database
   const mails: SentMail[] = []
   const mail = options.mail === undefined ? { send: async (one: SentMail) => void mails.push(one) } : options.mail
   const publicUrl = () => options.publicUrl ?? PUBLIC_URL
   const vault = createVault([SECRET])
+  const kv = options.deps?.kv ?? memoryKv()
   const credentials = credentialsOf(database, vault, options)
+  const plans = openPlans({
+    ...{ base: PLANS, store: database.stores.plans, log: SILENT, clock: systemClock },
+    changed: (ids) => ids.forEach((id) => void directory.invalidate(id)),
+  })
+  const multipliers = openMultipliers({ store: database.stores.multipliers, clock: systemClock, log: SILENT })
+  const billing = billingOf({ ...options, mail, publicUrl }, { stores: database.stores, plans, kv })
   const control: Control = {
     stores: database.stores,
     people: peopleOf(database, { ...options, mail, publicUrl }),
@@ -107,13 +125,30 @@ export async function consoleApp(options: ConsoleAppOptions = {}): Promise<Conso
     tenantHosts: options.tenantHosts ?? { objection: async () => null },
     accountFor: credentials.accountFor,
     publicUrl,
-    plans: PLANS,
+    plans,
+    billing,
   }
-  await database.database.listen(KEYS_CHANNEL, (id) => void (id === PLATFORM && credentials.reload()))
-  const directory = await directoryOf(database, credentials, options)
+  const clock = options.clock ?? systemClock
+  const known = { ...{ plans, kv, clock, log: options.deps?.log ?? SILENT }, accountsOf: credentials.accountsOf }
+  const find = entryFinder({ stores: database.stores, ...known })
+  const directory = openDirectory({ clock, find, log: SILENT })
+  await database.database.listen(KEYS_CHANNEL, (id) => {
+    if (id === PLATFORM) void credentials.reload()
+    if (id === '' || id === PLANS_CHANGED) void plans.reload()
+    if (id === '') void multipliers.reload()
+    directory.invalidate(id === '' ? undefined : id)
+  })
   const app = testApp({
     ...options,
-    deps: { control, directory, credentials: credentials.platform, receipts: database.stores.calls, ...options.deps },
+    deps: {
+      kv,
+      control,
+      directory,
+      multipliers,
+      credentials: credentials.platform,
+      receipts: database.stores.calls,
+      ...options.deps,
+    },
   })
   return {
     app,
@@ -121,13 +156,31 @@ export async function consoleApp(options: ConsoleAppOptions = {}): Promise<Conso
     control,
     database,
     mails,
+    billing,
     call: (what, as, input) => call(app, { what, as, input }),
     ...makersOf(db),
     async close() {
+      await billing?.settled()
+      plans.close()
+      multipliers.close()
       await app.close()
-      await database.dispose()
+      if (options.database === undefined) await database.dispose()
     },
   }
+}
+
+function billingOf(
+  options: Omit<ConsoleAppOptions, 'publicUrl'> & Pick<Control, 'mail' | 'publicUrl'>,
+  parts: Pick<BillingOptions, 'stores' | 'plans' | 'kv'>,
+): OpenBilling | null {
+  const { stripe, mail, publicUrl, deps } = options
+  if (stripe === undefined) return null
+  return openBilling({
+    ...{ ...stripe, ...parts, mail, publicUrl, alerts: deps?.alerts ?? null },
+    clock: options.clock ?? systemClock,
+    random: systemRandom(),
+    log: deps?.log ?? SILENT,
+  })
 }
 
 /** Every provider is at the scripted upstream, or nowhere. */
@@ -145,25 +198,6 @@ function credentialsOf({ stores }: TestDatabase, vault: Vault, options: ConsoleA
     clock: options.clock ?? systemClock,
     log: options.deps?.log ?? SILENT,
   })
-}
-
-async function directoryOf(
-  { database, stores }: TestDatabase,
-  credentials: OpenCredentials,
-  options: ConsoleAppOptions,
-): Promise<Deps['directory']> {
-  const directory = openDirectory({
-    clock: options.clock ?? systemClock,
-    log: SILENT,
-    async find(secretSha256) {
-      const found = await stores.keys.findBySecretHash(secretSha256)
-      if (found === null) return null
-      const accounts = await credentials.accountsOf(found.projectId)
-      return { ...found, plan: PLANS.find((plan) => plan.id === found.plan)!, accounts }
-    },
-  })
-  await database.listen(KEYS_CHANNEL, (keyId) => directory.invalidate(keyId === '' ? undefined : keyId))
-  return directory
 }
 
 function peopleOf(

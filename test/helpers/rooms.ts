@@ -27,7 +27,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'db/kv', files: /^db\/kv\//, may: ['db/kv/contract'], packages: ['ioredis', '@upstash/redis'] },
   {
     name: 'db',
-    files: /^db\/(embedded\/[\w-]+|open|migrate|vault)\.ts$/,
+    files: /^db\/(embedded\/[\w-]+|open|migrate|sent-notices|vault)\.ts$/,
     may: [DB_MODEL, 'db/migrations', 'db/schema'],
     packages: [
       'node',
@@ -95,6 +95,7 @@ export const ROOMS: readonly Room[] = [
       'server/deps',
       'server/errors',
       'server/http',
+      'server/limits',
       'server/providers',
       'server/upstream',
       'server/wire',
@@ -118,10 +119,27 @@ export const ROOMS: readonly Room[] = [
       'server/providers/request',
       'server/unframe',
       'server/counter',
+      'server/idempotency',
+      'server/limits',
       DB_MODEL,
     ],
     types: ['server/deps', 'server/upstream', 'server/providers', 'db/kv/contract'],
     packages: ['node:buffer', 'node:util', 'node:zlib'],
+  },
+  // What admit, reserve, relay, respond and meter share: what limits a call, what it holds, what it paid.
+  {
+    name: 'server/limits',
+    files: /^server\/limits\//,
+    may: ['server/call', 'server/errors', 'server/failure', 'server/wire', 'server/catalog', DB_MODEL],
+    types: ['server/deps', 'db/kv/contract'],
+    packages: ['node:buffer'],
+  },
+  {
+    name: 'server/idempotency',
+    files: /^server\/idempotency\//,
+    may: ['server/call', 'server/errors', 'server/failure', 'server/http', 'server/wire', DB_MODEL],
+    types: ['server/deps'],
+    packages: ['node:buffer', 'node:crypto'],
   },
   {
     name: 'server/pipeline',
@@ -153,6 +171,7 @@ export const ROOMS: readonly Room[] = [
       'server/pipeline',
       'server/billing',
       'server/alerts',
+      'server/reconcile',
       'server/catalog',
       'server/errors',
       'server/providers/index',
@@ -164,18 +183,29 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'server/billing',
-    files: /^server\/billing\.ts$/,
+    files: /^server\/billing(\.ts$|\/)/,
     may: ['server/errors', DB_MODEL],
-    types: ['server/deps'],
-    packages: ['stripe'],
+    types: ['server/deps', 'db/stores'],
+    packages: ['stripe', 'node:crypto'],
   },
-  { name: 'server/alerts', files: /^server\/alerts\.ts$/, may: ['server/errors', DB_MODEL], types: ['server/deps'] },
+  {
+    name: 'server/alerts',
+    files: /^server\/alerts(\.ts$|\/)/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'server/upstream', 'db/stores'],
+    packages: ['node:buffer', 'node:crypto'],
+  },
+  {
+    name: 'server/reconcile',
+    files: /^server\/reconcile(\.ts$|\/)/,
+    may: ['server/catalog', 'server/errors', 'server/failure', DB_MODEL],
+    types: ['server/deps', 'server/upstream', 'db/stores'],
+    packages: ['node:buffer', 'zod'],
+  },
   {
     name: 'server/jobs',
     files: /^server\/jobs\.ts$/,
-    may: ['server/billing', 'server/alerts', DB_MODEL],
-    types: ['server/deps'],
-    packages: ['croner'],
+    types: ['server/deps', 'db/stores'],
   },
   {
     name: 'server/journal',
@@ -195,6 +225,18 @@ export const ROOMS: readonly Room[] = [
     files: /^server\/bootstrap\.ts$/,
     may: [DB_MODEL, 'server/directory'],
     types: ['server/config', 'server/deps', 'db/stores'],
+  },
+  {
+    name: 'server/multipliers',
+    files: /^server\/multipliers\.ts$/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'db/stores'],
+  },
+  {
+    name: 'server/pauses',
+    files: /^server\/pauses\.ts$/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'db/stores', 'db/kv/contract'],
   },
   { name: 'server/mail', files: /^server\/mail\.ts$/, types: ['server/deps'], packages: ['nodemailer'] },
   { name: 'server/version', files: /^server\/version\.ts$/ },
@@ -236,11 +278,13 @@ export const ROOMS: readonly Room[] = [
     may: [DB_MODEL],
     types: ['server/config', 'server/deps', 'db/stores', 'db'],
   },
+  { name: 'server/plans', files: /^server\/plans\.ts$/, may: [DB_MODEL], types: ['server/deps', 'db/stores'] },
   { name: 'server/rotate-secret', files: /^server\/rotate-secret\.ts$/, may: ['*'], packages: ['*'] },
   // What others import: no code of the server.
   { name: 'server/client', files: /^server\/client\.ts$/, types: ['server/console'], packages: ['@trpc/client'] },
   { name: 'server/client-types', files: /^server\/client-types\.ts$/, packages: ['node'] },
-  { name: 'server/main', files: /^server\/main\.ts$/, may: ['*'], packages: ['*'] },
+  // The folder: parts of a start, each made of others; only main.ts knows them.
+  { name: 'server/main', files: /^server\/main(\.ts$|\/)/, may: ['*'], packages: ['*'] },
   {
     name: 'server/watchllm',
     files: /^server\/watchllm\.ts$/,
@@ -276,12 +320,13 @@ export const ROOMS: readonly Room[] = [
 /** Only these read the environment. */
 export const READS_ENV = /^(server\/config\.ts|vite\.config\.ts|test\/.*)$/
 /** Only this calls a provider; main.ts makes the way out and closes it. */
-export const CALLS_PROVIDERS = /^(server\/stages\/(dispatch|probe)\.ts|server\/main\.ts|test\/.*)$/
+export const CALLS_PROVIDERS =
+  /^(server\/stages\/(dispatch|probe)\.ts|server\/reconcile\/asking\.ts|server\/main\.ts|test\/.*)$/
 /** Only these speak SQL. */
 export const SPEAKS_SQL = /^(db\/(stores|migrations|embedded)\/.*|db\/(open|migrate)\.ts|test\/.*)$/
 /** The line and the pure rooms: time and randomness come from deps, bytes from the caller. */
 export const NO_CLOCK =
-  /^server\/(wire|guard|semantic|stages|endpoints|catalog|providers|console)\/|^server\/(pipeline|app|routes)\.ts$/
+  /^server\/(wire|guard|semantic|stages|idempotency|endpoints|catalog|providers|console)\/|^server\/(pipeline|app|routes)\.ts$/
 /** Files of data, not of code: free of the cap of lines. */
 export const DATA_FILES = /^(server\/catalog\/models([\w-]*\.ts|\/.*)|test\/fixtures\/.*)$/
 export const MAX_LINES = 400

@@ -32,6 +32,7 @@ export function call(n: number, changes: Partial<CallRecord> = {}): CallRecord {
     usageSource: 'provider',
     priceId: 'price_1',
     costPico: 123_456_789_012 + n,
+    chargedPico: null,
     latencyUs: 812_345,
     overheadUs: 210,
     firstByteUs: null,
@@ -42,6 +43,7 @@ export function call(n: number, changes: Partial<CallRecord> = {}): CallRecord {
     clientRequestId: null,
     endUser: null,
     metadata: null,
+    charge: null,
     ...changes,
   }
 }

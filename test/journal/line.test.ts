@@ -56,6 +56,7 @@ describe('recordLine', () => {
         usageSource: random.pick(['provider', 'estimated', 'none']),
         priceId: textOrNull(),
         costPico: random.pick([null, 0, 1, Number.MAX_SAFE_INTEGER]),
+        chargedPico: random.pick([null, 0, 7, Number.MAX_SAFE_INTEGER]),
         firstByteUs: random.pick([null, 0, 5]),
         attempts: random.pick([0, 1, 1, 3]),
         route: textOrNull(),
@@ -64,6 +65,7 @@ describe('recordLine', () => {
         clientRequestId: textOrNull(),
         endUser: textOrNull(),
         metadata: textOrNull(),
+        charge: random.pick([null, '{"a":1}', text()]),
       })
       const line = recordLine(record)
       expect(line).toMatch(/^[\x20-\x7e]+\n$/)

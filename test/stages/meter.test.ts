@@ -68,6 +68,7 @@ describe('the record of a call', () => {
         usageSource: 'provider',
         priceId: price.id,
         costPico: usage.prompt_tokens * price.rates.input + usage.completion_tokens * price.rates.output,
+        chargedPico: null,
         latencyUs: 0,
         overheadUs: 0,
         firstByteUs: 0,
@@ -78,6 +79,7 @@ describe('the record of a call', () => {
         clientRequestId: 'trace-7',
         endUser: 'u_1',
         metadata: '{"team":"a"}',
+        charge: null,
       } satisfies CallRecord,
     ])
     expect(JSON.stringify(app.records)).not.toContain(PROJECT_KEY)

@@ -34,6 +34,11 @@ const RATE = [
   'x-ratelimit-limit-requests',
   'x-ratelimit-remaining-requests',
   'x-ratelimit-reset-requests',
+  'x-ratelimit-limit-daily',
+  'x-ratelimit-remaining-daily',
+  'x-ratelimit-limit-tokens',
+  'x-ratelimit-remaining-tokens',
+  'x-ratelimit-reset-tokens',
 ]
 const names = (response: Response) => [...response.headers.keys()].sort()
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach } from 'vitest'
 import { rulesOf } from '../../db/model/key-rules.ts'
+import { limitsOf } from '../../db/model/limits.ts'
 import { PLANS } from '../../db/model/plans.ts'
 import type { KeySettings, ProjectSettings } from '../../db/model/settings.ts'
 import type { Directory, Principal } from '../../server/deps.ts'
@@ -54,7 +55,12 @@ function directoryOf({ key = {}, project = {}, provider, plan = 'unlimited' }: S
       kind: keyId === 'key_test' ? 'test' : 'project',
       organizationId: 'org_one',
       plan: PLANS.find((one) => one.id === plan)!,
-      rules: rulesOf({ keyId, projectId, settings, projectSettings, defaultProvider }),
+      rules: rulesOf({ settings, projectSettings, defaultProvider }),
+      limits: limitsOf({
+        ...{ keyId, projectId, organizationId: 'org_one', plan: PLANS.find((one) => one.id === plan)! },
+        ...(settings.limits === undefined ? {} : { key: settings.limits }),
+        ...(projectSettings.limits === undefined ? {} : { project: projectSettings.limits }),
+      }),
     }
   }
   const known = new Map([

@@ -73,7 +73,7 @@ export function outOfOrder(): unknown[] {
 
 /** Errors and settling take a call from anywhere on the line. */
 export function fromAnywhere(): unknown[] {
-  const found = { settled: null, rate: null }
+  const found = null
   const error = new Error('not ours') as never
   const ending = { outcome: 'done', status: 200, errorCode: null, metered: null, providerEndedAt: null } as const
   const calls = [received, known, asked, admitted, routed, answered]

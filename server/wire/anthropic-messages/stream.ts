@@ -8,7 +8,7 @@ import type { Additions, Ask, ByteText, Metered, StreamTap } from '../wire.ts'
 import { countWritten, endOfString } from '../written.ts'
 import { estimateMessages } from './estimate.ts'
 import { lateComment } from './late.ts'
-import { mergeUsage, readAnthropicUsage } from './usage.ts'
+import { mergeUsage, readAnthropicUsage, writeDeltaUsage } from './usage.ts'
 import { type Json, record, records, textOr } from './values.ts'
 
 const TERMINATOR = 'event: message_stop\ndata: {"type":"message_stop"}\n\n'
@@ -39,6 +39,8 @@ class AnthropicTap implements StreamTap {
   #usageComplete = false
   #reasonGiven = false
   #terminator: ByteText = TERMINATOR
+  /** The block that is being written. */
+  #open: number | null = null
 
   constructor(ask: Ask) {
     this.#ask = ask
@@ -46,6 +48,10 @@ class AnthropicTap implements StreamTap {
 
   get finished(): boolean {
     return this.done || this.#reasonGiven
+  }
+
+  get written(): number {
+    return this.#output.tokens
   }
 
   push(chunk: Uint8Array): Uint8Array | null {
@@ -69,6 +75,13 @@ class AnthropicTap implements StreamTap {
     const knowsInput = said !== null && inputTotal(said) > 0
     const usage = knowsInput ? { ...said, output, reasoning: 0 } : estimated(estimateMessages(this.#ask), output)
     return { usage, source: 'estimated' }
+  }
+
+  cut(): Uint8Array {
+    const stop = this.#open === null ? '' : frameOf('content_block_stop', { index: this.#open })
+    const delta = { stop_reason: 'max_tokens', stop_sequence: null }
+    const usage = writeDeltaUsage(this.metered().usage)
+    return fromText(stop + frameOf('message_delta', { delta, usage }))
   }
 
   fail(face: object): Uint8Array {
@@ -118,7 +131,11 @@ class AnthropicTap implements StreamTap {
     switch (event.type) {
       case 'message_start':
         return this.#readStart(record(event.message))
+      case 'content_block_stop':
+        this.#open = null
+        return
       case 'content_block_start':
+        this.#open = typeof event.index === 'number' ? event.index : null
         return this.#countBlock(record(event.content_block))
       case 'content_block_delta':
         return this.#countText(record(event.delta))
@@ -167,4 +184,8 @@ class AnthropicTap implements StreamTap {
       this.#output.add(fromText(piece))
     }
   }
+}
+
+function frameOf(type: string, members: object): string {
+  return `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`
 }

@@ -3,6 +3,8 @@ import { parseData } from '../openai/chunk.ts'
 import { dataOf, splitFrames } from '../sse.ts'
 import type { Additions, ByteText, Metered, StreamTap } from '../wire.ts'
 
+const NOTHING = new Uint8Array(0)
+
 /**
  * The stream of `tap` as one JSON array, which is what Google's callers get without `alt=sse`: `[{…}\r\n,\r\n{…}]`, each
  * element as soon as it is there, an error as the last of them. It ends as valid JSON however it ends.
@@ -31,6 +33,10 @@ class ArrayTap implements StreamTap {
     return this.#tap.begun
   }
 
+  get written(): number {
+    return this.#tap.written
+  }
+
   get failure(): string | null {
     return this.#tap.failure
   }
@@ -45,6 +51,11 @@ class ArrayTap implements StreamTap {
 
   metered(): Metered {
     return this.#tap.metered()
+  }
+
+  /** As a frame is; an empty one when the answer can't be cut. */
+  cut(): Uint8Array {
+    return this.#passed(this.#tap.cut?.() ?? null) ?? NOTHING
   }
 
   fail(face: object): Uint8Array {

@@ -1,4 +1,4 @@
-import type { Usage } from '../../../db/model/usage.ts'
+import { outputTotal, type Usage } from '../../../db/model/usage.ts'
 import { fromLatin1, fromText, latin1 } from '../bytes.ts'
 import { TokenEstimator } from '../estimate.ts'
 import { parseData } from '../openai/chunk.ts'
@@ -6,7 +6,7 @@ import { estimated } from '../openai/usage.ts'
 import { dataOf, frameEnd, SseFramer } from '../sse.ts'
 import type { Metered, StreamTap } from '../wire.ts'
 import { failureOf, hasParts, isLast, textsOf } from './chunk.ts'
-import { readGeminiUsage } from './usage.ts'
+import { readGeminiUsage, writeGeminiUsage } from './usage.ts'
 
 /** What makes a chunk worth reading at once. JSON of a caller's making, which may hold any name, is in calls only. */
 const RARE = /"(?:error|finishReason|promptFeedback|functionCall|toolCall|toolResponse)"/
@@ -39,6 +39,11 @@ class GeminiTap implements StreamTap {
     this.#promptTokens = promptTokens
   }
 
+  get written(): number {
+    const usage = this.#lastUsage()
+    return Math.max(this.#output.tokens, usage === null ? 0 : outputTotal(usage))
+  }
+
   push(chunk: Uint8Array): Uint8Array | null {
     if (this.failure !== null) return null
     const frames = this.#framer.push(chunk)
@@ -56,6 +61,13 @@ class GeminiTap implements StreamTap {
     const usage = this.#lastUsage()
     if (usage !== null) return { usage, source: 'provider' }
     return { usage: estimated(this.#promptTokens(), this.#output.tokens), source: 'estimated' }
+  }
+
+  cut(): Uint8Array {
+    const { usage } = this.metered()
+    const candidate = { content: { role: 'model', parts: [{ text: '' }] }, finishReason: 'MAX_TOKENS', index: 0 }
+    const chunk = { candidates: [candidate], usageMetadata: writeGeminiUsage(usage) }
+    return fromText(`data: ${JSON.stringify(chunk)}\n\n`)
   }
 
   fail(face: object): Uint8Array {

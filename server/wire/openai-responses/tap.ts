@@ -1,5 +1,5 @@
 import type { Usage } from '../../../db/model/usage.ts'
-import { concat, fromLatin1, fromText, latin1 } from '../bytes.ts'
+import { concat, fromLatin1, fromText, latin1, toByteText } from '../bytes.ts'
 import { TokenEstimator } from '../estimate.ts'
 import { bodyAdditions } from '../openai/additions.ts'
 import { decodeLatin1, parseData } from '../openai/chunk.ts'
@@ -8,6 +8,7 @@ import { isRecord, type Json, numberOr, record, records, textOr } from '../opena
 import { dataOf, eventOf, frameEnd, SseFramer, splitFrames } from '../sse.ts'
 import type { Additions, Ask, ByteText, Metered, StreamTap } from '../wire.ts'
 import { countWritten, endOfString } from '../written.ts'
+import { cutResponse } from './cut.ts'
 import { errorFrames } from './errors.ts'
 import { readItem } from './items.ts'
 import { readResponsesUsage } from './usage.ts'
@@ -48,6 +49,8 @@ class ResponsesTap implements StreamTap {
   #terminal: ByteText = ''
   /** The frames that were passed on last. */
   #last: ByteText = ''
+  /** All of them, where the answer may be cut. */
+  #passed: ByteText[] | null = null
   /** Places of items whose words have been counted as they came: they aren't counted again when the item is done. */
   readonly #counted = new Set<number>()
 
@@ -58,6 +61,26 @@ class ResponsesTap implements StreamTap {
 
   get finished(): boolean {
     return this.done
+  }
+
+  get written(): number {
+    return this.#output.tokens
+  }
+
+  mayCut(): void {
+    this.#passed = []
+  }
+
+  cut(): Uint8Array {
+    const { frames, terminal } = cutResponse((this.#passed ?? []).join(''), this.#created ?? {}, this.metered().usage)
+    let sequence = this.#nextSequence()
+    const write = (event: object): string => {
+      const { type, ...members } = event as { readonly type: string }
+      return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: sequence++, ...members })}\n\n`
+    }
+    const closed = frames.map(write).join('')
+    this.#terminal = toByteText(write(terminal))
+    return fromText(closed)
   }
 
   push(chunk: Uint8Array): Uint8Array | null {
@@ -109,6 +132,7 @@ class ResponsesTap implements StreamTap {
   #pass(frames: Uint8Array, text: ByteText): Uint8Array {
     this.#count(frames, text)
     if (text.includes(SEQUENCE_NAME)) this.#last = text
+    this.#passed?.push(text)
     return frames
   }
 

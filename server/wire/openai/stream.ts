@@ -1,6 +1,7 @@
 import type { Usage } from '../../../db/model/usage.ts'
 import { concat, fromLatin1, fromText, latin1, toByteText } from '../bytes.ts'
 import { TokenEstimator } from '../estimate.ts'
+import { readMember } from '../json.ts'
 import { dataOf, frameEnd, SseFramer, splitFrames, withData } from '../sse.ts'
 import type { Additions, Ask, ByteText, Metered, StreamTap } from '../wire.ts'
 import { countWritten, endOfString } from '../written.ts'
@@ -67,6 +68,10 @@ class OpenaiTap implements StreamTap {
     return this.done || this.#usageFrame !== null || this.#reasonGiven
   }
 
+  get written(): number {
+    return this.#output.tokens
+  }
+
   push(chunk: Uint8Array): Uint8Array | null {
     if (this.done || this.failure !== null) return null
     const frames = this.#framer.push(chunk)
@@ -84,6 +89,18 @@ class OpenaiTap implements StreamTap {
   metered(): Metered {
     if (this.#usage !== null) return { usage: this.#usage, source: 'provider' }
     return { usage: estimated(this.#shape.promptTokens(this.#ask), this.#output.tokens), source: 'estimated' }
+  }
+
+  cut(): Uint8Array {
+    const { id, object, created, model } = this.#first ?? {}
+    const said = this.#shape.textKey.startsWith('"text"') ? { text: '', logprobs: null } : { delta: {}, logprobs: null }
+    const choices = Array.from({ length: this.#answers() }, (_, index) => ({ index, ...said, finish_reason: 'length' }))
+    return fromText(`data: ${JSON.stringify({ id, object, created, model, choices })}\n\n`)
+  }
+
+  #answers(): number {
+    const n = readMember(this.#ask.body, this.#ask.members, 'n')
+    return typeof n === 'number' && n > 1 && n <= 128 ? Math.floor(n) : 1
   }
 
   fail(face: object): Uint8Array {

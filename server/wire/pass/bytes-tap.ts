@@ -12,6 +12,7 @@ export class BytesTap implements StreamTap {
   begun = false
   readonly done = false
   readonly failure = null
+  readonly written = 0
   /** The orderly end of the provider's answer says so, and nothing else can. */
   readonly finished = true
   #held: Uint8Array = NOTHING

@@ -9,6 +9,7 @@ const NOTHING = new Uint8Array(0)
 export class PassTap implements StreamTap {
   begun = false
   readonly done = false
+  readonly written = 0
   failure: string | null = null
   readonly #id: PassId
   readonly #framer = new SseFramer()
