@@ -5,7 +5,7 @@ import { alone, type Lease, newLease, relimit } from './lease.ts'
 export interface Holdings {
   /** Null while the store is there; else the instances among which the limits are divided. */
   divided: number | null
-  /** The latest time that a caller named, epoch milliseconds. */
+  /** The time that a caller named last, epoch milliseconds: a clock that was ahead for a moment is set right by the next. */
   readonly latestMs: number
   readonly size: number
   at(nowMs: number): void
@@ -123,7 +123,7 @@ export function holdings({ nameOf, monotonic, onLow }: HoldingsOptions): Holding
       return leases.size
     },
     at(nowMs) {
-      if (nowMs > latestMs) latestMs = nowMs
+      latestMs = nowMs
     },
     get: (key) => leases.get(key),
     named: (name) => names.get(name),

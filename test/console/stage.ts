@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { type RawBuilder, sql } from 'kysely'
 import type { Role } from '../../db/model/access.ts'
 import { endpointContext } from '../../db/model/alerts.ts'
 import { credentialContext } from '../../db/model/credentials.ts'
 import { makeId } from '../../db/model/ids.ts'
 import { planSchema } from '../../db/model/plans.ts'
 import { adminCredentialContext, NO_FIGURES } from '../../db/model/reconcile.ts'
+import type { Schema } from '../../db/schema/index.ts'
 import { TOKEN_SCOPES, type TokenScope } from '../../server/console/access.ts'
 import type { Person } from '../../server/deps.ts'
 import { sha256 } from '../../server/directory.ts'
@@ -244,31 +246,43 @@ async function reconciliation({ control }: ConsoleApp): Promise<string> {
 /** Rows of an organization in every table that a procedure may change, but for when something was last used. */
 export async function contentOf({ database }: ConsoleApp, organizationId: string): Promise<string> {
   const { db } = database.database
-  const own = 'organization_id'
-  const found = await Promise.all([
-    db.selectFrom('plans').selectAll().orderBy('id').execute(),
-    db.selectFrom('organizations').selectAll().where('id', '=', organizationId).execute(),
-    db.selectFrom('members').selectAll().where(own, '=', organizationId).orderBy('user_id').execute(),
-    db.selectFrom('invitations').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('access_tokens').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('projects').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('api_keys').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('provider_credentials').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('provider_credentials').selectAll().where(own, 'is', null).orderBy('id').execute(),
-    db.selectFrom('billing_accounts').selectAll().where(own, '=', organizationId).execute(),
-    db.selectFrom('budgets').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('provider_limits').selectAll().orderBy('provider').execute(),
-    db.selectFrom('alert_rules').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('webhook_endpoints').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('alert_events').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('alert_deliveries').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('audit_log').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('ledger_transactions').selectAll().where(own, '=', organizationId).orderBy('id').execute(),
-    db.selectFrom('model_multipliers').selectAll().where('model', 'not like', 'm-%').execute(),
-    db.selectFrom('rerates').selectAll().orderBy('id').execute(),
-    db.selectFrom('admin_credentials').selectAll().orderBy('id').execute(),
-    db.selectFrom('reconciliations').selectAll().orderBy('id').execute(),
-    db.selectFrom('audit_log').selectAll().where(own, 'is', null).orderBy('id').execute(),
-  ])
-  return JSON.stringify(found, (name, value: unknown) => (name === 'last_used_at' ? undefined : value), 1)
+  const parts = CONTENT.map(([table, where]) => {
+    const row = sql`(to_jsonb(t) - 'last_used_at')::text`
+    return sql`select ${sql.lit(table)} as table_name, count(*)::int as rows, md5(string_agg(${row}, ' ' order by ${row})) as hash
+      from ${sql.table(table)} as t where ${where(organizationId)}`
+  })
+  const { rows } = await sql`${sql.join(parts, sql` union all `)}`.execute(db)
+  return JSON.stringify(rows, null, 1)
 }
+
+type Where = (organizationId: string) => RawBuilder<unknown>
+const ofIt: Where = (organizationId) => sql`t.organization_id = ${organizationId}`
+const ofThePlatform: Where = () => sql`t.organization_id is null`
+const all: Where = () => sql`true`
+
+/** Tables with the rows that a call about one organization could change. */
+const CONTENT: readonly (readonly [keyof Schema, Where])[] = [
+  ['plans', all],
+  ['organizations', (organizationId) => sql`t.id = ${organizationId}`],
+  ['members', ofIt],
+  ['invitations', ofIt],
+  ['access_tokens', ofIt],
+  ['projects', ofIt],
+  ['api_keys', ofIt],
+  ['provider_credentials', ofIt],
+  ['provider_credentials', ofThePlatform],
+  ['billing_accounts', ofIt],
+  ['budgets', ofIt],
+  ['provider_limits', all],
+  ['alert_rules', ofIt],
+  ['webhook_endpoints', ofIt],
+  ['alert_events', ofIt],
+  ['alert_deliveries', ofIt],
+  ['audit_log', ofIt],
+  ['audit_log', ofThePlatform],
+  ['ledger_transactions', ofIt],
+  ['model_multipliers', () => sql`t.model not like 'm-%'`],
+  ['rerates', all],
+  ['admin_credentials', all],
+  ['reconciliations', all],
+]
