@@ -30,7 +30,7 @@ export interface Database {
     | ((job: {
         readonly callsJson: string
         readonly copy: string
-        readonly addHourly: string
+        readonly addSums: string
         readonly postUsage: string
       }) => Promise<number | null>)
     | null

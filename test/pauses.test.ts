@@ -60,7 +60,7 @@ describe.each(ENGINES)('a day’s stop on $name', (engine) => {
     instances = []
     await upstream.close()
     const { db } = on.database
-    await sql`truncate provider_limits, usage_hourly, calls, audit_log`.execute(db)
+    await sql`truncate provider_limits, usage_hourly, usage_daily, calls, audit_log`.execute(db)
   })
 
   async function instance(limits: Pick<ProviderLimitStore, 'list' | 'pauseReached'> = on.stores.providerLimits) {

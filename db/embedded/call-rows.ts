@@ -8,7 +8,7 @@ export interface PackedCalls {
   readonly bytes: Uint8Array
   readonly rows: number
   /** JSON array of what these rows add to usage_hourly. */
-  readonly hourlyJson: string
+  readonly sumsJson: string
   /** JSON array of what organizations pay for these rows; null: nothing. */
   readonly chargedJson: string | null
 }
@@ -48,7 +48,7 @@ export function packCalls(callsJson: string): PackedCalls | null {
   return {
     bytes: buffer.subarray(0, at),
     rows: records.length,
-    hourlyJson: JSON.stringify(Array.from(hours.values(), hourRow)),
+    sumsJson: JSON.stringify(Array.from(hours.values(), hourRow)),
     chargedJson: payers.size === 0 ? null : JSON.stringify(Array.from(payers, payerRow)),
   }
 }

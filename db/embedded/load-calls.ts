@@ -12,7 +12,7 @@ export async function loadCalls(pg: PGlite, job: LoadJob): Promise<number | null
   if (packed === null) return null
   if (packed.rows === 0) return 0
   if (!isPrepared) {
-    await pg.exec(`prepare add_hourly (json) as ${job.addHourly}; prepare post_usage (json) as ${job.postUsage}`)
+    await pg.exec(`prepare add_sums (json) as ${job.addSums}; prepare post_usage (json) as ${job.postUsage}`)
     isPrepared = true
   }
   try {
@@ -21,7 +21,7 @@ export async function loadCalls(pg: PGlite, job: LoadJob): Promise<number | null
     // One message, and so one transaction: each message to the engine costs some 200 µs.
     const post = packed.chargedJson === null ? '' : `; execute post_usage (${literal(packed.chargedJson)})`
     await pg.exec(
-      `${job.copy} from '${COPY_FILE}' (format binary); execute add_hourly (${literal(packed.hourlyJson)})${post}`,
+      `${job.copy} from '${COPY_FILE}' (format binary); execute add_sums (${literal(packed.sumsJson)})${post}`,
     )
     return packed.rows
   } catch (error) {

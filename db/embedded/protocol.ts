@@ -9,7 +9,7 @@ export type Request =
 export interface LoadJob {
   readonly callsJson: string
   readonly copy: string
-  readonly addHourly: string
+  readonly addSums: string
   readonly postUsage: string
 }
 

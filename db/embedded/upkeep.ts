@@ -11,6 +11,7 @@ const STATEMENTS = [
   'checkpoint',
   'set default_statistics_target = 10',
   'vacuum (analyze) usage_hourly',
+  'vacuum (analyze) usage_daily',
   'analyze calls',
 ] as const
 

@@ -14,6 +14,7 @@ import * as billing from './0012-billing.ts'
 import * as alerts from './0013-alerts.ts'
 import * as reconcile from './0014-reconcile.ts'
 import * as idempotency from './0015-idempotency.ts'
+import * as usageDaily from './0016-usage-daily.ts'
 
 /** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
 export interface Migration {
@@ -40,4 +41,5 @@ export const MIGRATIONS: readonly Migration[] = [
   alerts,
   reconcile,
   idempotency,
+  usageDaily,
 ]

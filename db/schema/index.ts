@@ -30,7 +30,7 @@ import type { ProviderObjectsTable } from './provider-objects.ts'
 import type { AdminCredentialsTable, ReconciliationRowsTable, ReconciliationsTable } from './reconcile.ts'
 import type { ResponsesTable } from './responses.ts'
 import type { SettingsTable } from './settings.ts'
-import type { UsageHourlyTable } from './usage-hourly.ts'
+import type { UsageDailyTable, UsageHourlyTable } from './usage-sums.ts'
 
 /**
  * The tables as the migrations leave them. Read back, bigint is a number (reading one that a number can't hold is an
@@ -44,6 +44,7 @@ export interface Schema {
   prices: PricesTable
   calls: CallsTable
   usage_hourly: UsageHourlyTable
+  usage_daily: UsageDailyTable
   responses: ResponsesTable
   conversations: ConversationsTable
   conversation_items: ConversationItemsTable

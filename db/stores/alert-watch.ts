@@ -38,8 +38,8 @@ export function alertWatchStore(db: Kysely<Schema>): AlertWatchStore {
       const only = organizationId === null ? sql`` : sql`and r.organization_id = ${organizationId}`
       const { rows } = await sql<RuleRow & { readonly spent: string }>`
         select r.*, s.spent::text as spent from alert_rules as r, lateral (
-          select coalesce(sum(u.spend_pico), 0) as spent from usage_hourly as u
-          where ${OF_RULE} and u.hour >= case r.settings ->> 'period'
+          select coalesce(sum(u.spend_pico), 0) as spent from usage_daily as u
+          where ${OF_RULE} and u.day >= case r.settings ->> 'period'
             when 'day' then ${since('day')} when 'week' then ${since('week')} else ${since('month')} end
         ) as s
         where r.kind = 'spend' and r.enabled ${only} and s.spent >= (r.settings ->> 'amountNano')::numeric * 1000

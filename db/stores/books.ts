@@ -8,10 +8,10 @@ import { notifyKeys } from './key-lookup.ts'
 export interface Difference {
   /**
    * `entries`: all entries together, or those of one transaction, must sum to zero. `calls`: what an organization's calls
-   * were charged is the usage in its ledger. `hours`: so it is in the hourly sums. `balance`: what is kept of its balance is
+   * were charged is the usage in its ledger. `hours` and `days`: so it is in the sums by the hour and by the day. `balance`: what is kept of its balance is
    * what its entries add up to. `overdrawn`: less than nothing is left to it.
    */
-  readonly check: 'entries' | 'calls' | 'hours' | 'balance' | 'overdrawn'
+  readonly check: 'entries' | 'calls' | 'hours' | 'days' | 'balance' | 'overdrawn'
   /** A transaction's or an organization's id; '': of all. */
   readonly of: string
   readonly expectedPico: bigint
@@ -40,8 +40,11 @@ with owed as materialized (${OWED}),
 called as materialized (
   select organization_id, sum(charged_pico) as pico from calls where charged_pico > 0 group by organization_id
 ),
-summed as materialized (
+hours as materialized (
   select organization_id, sum(charged_pico) as pico from usage_hourly where charged_pico <> 0 group by organization_id
+),
+days as materialized (
+  select organization_id, sum(charged_pico) as pico from usage_daily where charged_pico <> 0 group by organization_id
 ),
 differences as (
   (select 'entries' as check, '' as "of", 0::numeric as expected, coalesce(sum(amount_pico), 0) as found from ledger_entries)
@@ -53,7 +56,10 @@ differences as (
    from called as c full join owed as o using (organization_id) where coalesce(c.pico, 0) <> coalesce(o.spent, 0) limit 100)
   union all
   (select 'hours', organization_id, coalesce(c.pico, 0), coalesce(s.pico, 0)
-   from called as c full join summed as s using (organization_id) where coalesce(c.pico, 0) <> coalesce(s.pico, 0) limit 100)
+   from called as c full join hours as s using (organization_id) where coalesce(c.pico, 0) <> coalesce(s.pico, 0) limit 100)
+  union all
+  (select 'days', organization_id, coalesce(c.pico, 0), coalesce(s.pico, 0)
+   from called as c full join days as s using (organization_id) where coalesce(c.pico, 0) <> coalesce(s.pico, 0) limit 100)
   union all
   (select 'balance', organization_id, coalesce(o.granted, 0) - coalesce(o.spent, 0),
      coalesce(b.granted_pico, 0) - coalesce(b.spent_pico, 0)

@@ -3,7 +3,7 @@ import { CALL_COLUMNS } from '../model/call-columns.ts'
 import type { CallRecord } from '../model/calls.ts'
 import type { Price } from '../model/money.ts'
 import type { Schema } from '../schema/index.ts'
-import { ADD_HOURLY, COPY_CALLS, INSERT_CALLS } from './calls-sql.ts'
+import { ADD_SUMS, COPY_CALLS, INSERT_CALLS } from './calls-sql.ts'
 import { POST_USAGE } from './ledger-sql.ts'
 
 /**
@@ -14,7 +14,7 @@ export type LoadCalls = (job: {
   readonly callsJson: string
   /** Beginning of the COPY that takes the rows, and the statements that take their sums by the hour and their charges. */
   readonly copy: string
-  readonly addHourly: string
+  readonly addSums: string
   readonly postUsage: string
 }) => Promise<number | null>
 
@@ -77,7 +77,7 @@ export function callStore(db: Kysely<Schema>, load: LoadCalls | null): CallStore
   }
 
   async function insertBatch(callsJson: string): Promise<number> {
-    const loaded = await load?.({ callsJson, copy: COPY_CALLS, addHourly: ADD_HOURLY, postUsage: POST_USAGE })
+    const loaded = await load?.({ callsJson, copy: COPY_CALLS, addSums: ADD_SUMS, postUsage: POST_USAGE })
     if (loaded !== null && loaded !== undefined) return loaded
     try {
       return await insert(callsJson)

@@ -56,7 +56,7 @@ export interface OrganizationStore {
   rename(change: ScopedChange, name: string): Promise<Organization | null>
   /**
    * Deletes it with all that it owns, and ends its keys on every instance within a second. What was called and what was
-   * done stays in `calls`, `usage_hourly` and `audit_log`.
+   * done stays in `calls`, the rollups and `audit_log`.
    * @param options confirm: its name; without it, an organization with projects that aren't archived stays
    * @returns null when it is gone, or why not
    */
@@ -64,7 +64,7 @@ export interface OrganizationStore {
     change: ScopedChange,
     options: { readonly byUserId: string; readonly confirm: string | null },
   ): Promise<DeleteRefusal | null>
-  /** Of the whole installation, newest first, with calls since `sinceMs`. */
+  /** Of the whole installation, newest first, with calls since `sinceMs`, a midnight in UTC. */
   listAll(page: Page & { readonly sinceMs: number }): Promise<readonly CountedOrganization[]>
   /** Puts it on a plan, on every instance within a second. @returns as it is now, null when there is none */
   setPlan(change: Change, organizationId: string, plan: string): Promise<Organization | null>
@@ -214,9 +214,9 @@ async function callsSince(
 ): Promise<ReadonlyMap<string, number>> {
   if (ids.length === 0) return new Map()
   const rows = await db
-    .selectFrom('usage_hourly')
+    .selectFrom('usage_daily')
     .where('organization_id', 'in', [...ids])
-    .where('hour', '>=', new Date(sinceMs))
+    .where('day', '>=', new Date(sinceMs))
     .groupBy('organization_id')
     .select(['organization_id as id', sql<number>`sum(requests)::bigint`.as('calls')])
     .execute()

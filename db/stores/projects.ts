@@ -46,7 +46,7 @@ export interface ProjectPage {
   /** Id of the last one known, null: from the first on. */
   readonly after: string | null
   readonly limit: number
-  /** The hour from which calls are counted. */
+  /** The midnight, UTC, from which calls are counted. */
   readonly sinceMs: number
 }
 
@@ -78,10 +78,10 @@ export function projectStore(db: Kysely<Schema>): ProjectStore {
         .leftJoinLateral(
           (eb) =>
             eb
-              .selectFrom('usage_hourly as u')
+              .selectFrom('usage_daily as u')
               .whereRef('u.project_id', '=', 'p.id')
               .where('u.organization_id', '=', organizationId)
-              .where('u.hour', '>=', new Date(sinceMs))
+              .where('u.day', '>=', new Date(sinceMs))
               .select(sql<number>`coalesce(sum(u.requests), 0)::bigint`.as('requests'))
               .select(sql<number>`coalesce(sum(u.cached), 0)::bigint`.as('cached'))
               .select(sql<string>`coalesce(sum(u.cost_pico), 0)::text`.as('cost'))

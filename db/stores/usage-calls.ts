@@ -3,6 +3,7 @@ import type { Outcome } from '../model/calls.ts'
 import { addTotals, NO_TOTALS, type UsageFilter, type UsagePosition, type UsageTotals } from '../model/usage-query.ts'
 import type { Schema } from '../schema/index.ts'
 import { findWindows, IN_WINDOW, type Window, windowTable } from './usage-hours.ts'
+import { rollup, type Stretch } from './usage-rollup.ts'
 import {
   type Ask,
   after,
@@ -12,15 +13,14 @@ import {
   type Condition,
   dimensions,
   HOUR_MS,
-  HOUR_SUMS,
   INPUT_TOKENS,
   isInRollup,
   narrow,
   OUTPUT_TOKENS,
   ofProject,
   possible,
+  ROLLUP_SUMS,
   type SumsRow,
-  time,
   totalsOf,
   wide,
   within,
@@ -158,9 +158,11 @@ export function usageCalls(db: Kysely<Schema>, bounds = BOUNDS): UsageCalls {
   /** Whole hours from their sums, and what is left of an hour at either end from its calls. */
   async function sumHours(ask: Ask): Promise<UsageTotals> {
     const { whole, parts } = splitHours(ask.filter)
-    const { rows } = await sql<SumsRow>`select ${HOUR_SUMS} from usage_hourly
-      where ${all([ofProject(ask), ...possible(ask.filter), ...whole])}`.execute(db)
-    return addTotals(totalsOf(rows[0]!), await sumIn(ask, parts))
+    const inside = await sumIn(ask, parts)
+    if (whole === null) return inside
+    const { rows } = await sql<SumsRow>`select ${ROLLUP_SUMS}
+      from ${rollup([ofProject(ask), ...possible(ask.filter)], whole)}`.execute(db)
+    return addTotals(totalsOf(rows[0]!), inside)
   }
 
   async function summary(ask: Ask): Promise<UsageSummary> {
@@ -199,18 +201,18 @@ function isOrdered({ status, endUser, metadata }: UsageFilter): boolean {
   return metadata === undefined && (status === undefined || endUser === undefined)
 }
 
-/** The whole hours of a time, as conditions of `usage_hourly`, and the parts of hours before and behind them. */
-function splitHours({ fromMs, toMs }: UsageFilter): { readonly whole: Condition[]; readonly parts: readonly Window[] } {
+/** The whole hours of a time, and the parts of hours before and behind them. */
+function splitHours({ fromMs, toMs }: UsageFilter): {
+  readonly whole: Stretch | null
+  readonly parts: readonly Window[]
+} {
   const first = fromMs === undefined ? null : Math.ceil(fromMs / HOUR_MS) * HOUR_MS
   const end = toMs === undefined ? null : Math.floor(toMs / HOUR_MS) * HOUR_MS
   if (fromMs !== undefined && toMs !== undefined && first! > end!) {
-    return { whole: [sql`false`], parts: [{ from: end!, to: first! }] }
+    return { whole: null, parts: [{ from: end!, to: first! }] }
   }
   return {
-    whole: [
-      ...(first === null ? [] : [sql`hour >= ${time(first)}`]),
-      ...(end === null ? [] : [sql`hour < ${time(end)}`]),
-    ],
+    whole: { fromMs: first, toMs: end },
     // The calls' own times still hold: of these hours only the parts count.
     parts: [
       ...(first === null || first === fromMs ? [] : [{ from: first - HOUR_MS, to: first }]),

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { UsagePosition } from '../model/usage-query.ts'
 import type { Schema } from '../schema/index.ts'
+import { DAY_MS } from './usage-rollup.ts'
 import { type Ask, all, type Condition, HOUR_MS, ofProject, possible, time } from './usage-sql.ts'
 
 /** A stretch of time, its end not in it, in epoch milliseconds. */
@@ -26,6 +27,13 @@ interface Hour {
 
 /** Hours read at a time. */
 const MOST_HOURS = 2_000
+const MOST_DAYS = MOST_HOURS
+
+/** The end isn't in it; undefined or null: open. */
+interface Between {
+  readonly fromMs?: number | null | undefined
+  readonly toMs?: number | null | undefined
+}
 
 export interface Wish {
   readonly after: UsagePosition | null
@@ -39,9 +47,13 @@ export interface Wish {
 export async function findWindows(db: Kysely<Schema>, ask: Ask, wish: Wish): Promise<Windows> {
   const conditions = possible(ask.filter)
   const matching = conditions.length === 0 ? sql`sum(requests)` : sql`sum(requests) filter (where ${all(conditions)})`
+  const { filter } = ask
+  const enough = Math.min(wish.budget, wish.enough ?? Infinity)
+  const since = await oldestDay(db, [ofProject(ask), ...conditions, ...daysIn(filter, wish.after)], enough)
+  if (since === null) return { windows: [], olderMs: null }
   const { rows } = await sql<Hour>`
     select extract(epoch from hour)::float8 * 1000 as hour_ms, sum(requests)::bigint as calls, ${matching}::bigint as matching
-    from usage_hourly where ${all([ofProject(ask), ...hours(ask, wish.after)])}
+    from usage_hourly where ${all([ofProject(ask), sql`hour >= ${time(since.dayMs)}`, ...hoursIn(filter, wish.after)])}
     group by hour having ${matching} > 0 order by hour desc limit ${MOST_HOURS}`.execute(db)
   const windows: Window[] = []
   let calls = 0
@@ -58,13 +70,44 @@ export async function findWindows(db: Kysely<Schema>, ask: Ask, wish: Wish): Pro
     if (last?.from === to) windows[windows.length - 1] = { from, to: last.to }
     else windows.push({ from, to })
   }
-  return { windows, olderMs: rows.length === MOST_HOURS ? rows.at(-1)!.hour_ms : null }
+  if (rows.length === MOST_HOURS) return { windows, olderMs: rows.at(-1)!.hour_ms }
+  return { windows, olderMs: since.isOldest ? null : since.dayMs }
 }
 
-function hours({ filter: { fromMs, toMs } }: Ask, after: UsagePosition | null): Condition[] {
+/**
+ * The day before which no hour can be wanted, since the days from it on hold more than enough calls: what is read of the hours
+ * then doesn't grow with the history. Null: there are no calls.
+ */
+async function oldestDay(
+  db: Kysely<Schema>,
+  where: readonly Condition[],
+  enough: number,
+): Promise<{ readonly dayMs: number; readonly isOldest: boolean } | null> {
+  const { rows } = await sql<{ readonly day_ms: number; readonly calls: number }>`
+    select extract(epoch from day)::float8 * 1000 as day_ms, sum(requests)::bigint as calls
+    from usage_daily where ${all(where)} group by day order by day desc limit ${MOST_DAYS}`.execute(db)
+  let calls = 0
+  for (const [at, row] of rows.entries()) {
+    // Of the first, only a part may be in the time asked for.
+    if (at > 0) calls += row.calls
+    if (calls > enough && at < rows.length - 1) return { dayMs: row.day_ms, isOldest: false }
+  }
+  const last = rows.at(-1)
+  return last === undefined ? null : { dayMs: last.day_ms, isOldest: rows.length < MOST_DAYS }
+}
+
+function daysIn({ fromMs, toMs }: Between, after: UsagePosition | null = null): Condition[] {
   return [
-    ...(fromMs === undefined ? [] : [sql`hour >= ${time(Math.floor(fromMs / HOUR_MS) * HOUR_MS)}`]),
-    ...(toMs === undefined ? [] : [sql`hour < ${time(toMs)}`]),
+    ...(fromMs == null ? [] : [sql`day >= ${time(Math.floor(fromMs / DAY_MS) * DAY_MS)}`]),
+    ...(toMs == null ? [] : [sql`day < ${time(toMs)}`]),
+    ...(after === null ? [] : [sql`day <= ${time(after.createdAtMs)}`]),
+  ]
+}
+
+function hoursIn({ fromMs, toMs }: Between, after: UsagePosition | null = null): Condition[] {
+  return [
+    ...(fromMs == null ? [] : [sql`hour >= ${time(Math.floor(fromMs / HOUR_MS) * HOUR_MS)}`]),
+    ...(toMs == null ? [] : [sql`hour < ${time(toMs)}`]),
     ...(after === null ? [] : [sql`hour <= ${time(after.createdAtMs)}`]),
   ]
 }
@@ -79,16 +122,20 @@ export const IN_WINDOW = sql`created_at >= to_timestamp(w.from_ms / 1000) and cr
 
 /**
  * The newest stretch of whole hours with no more than `budget` calls, and at least one hour of them.
+ * @param where conditions of columns that both rollups have
  * @returns null for its beginning when there are no calls, and whether it holds all that there are
  */
 export async function findOrganizationWindow(
   db: Kysely<Schema>,
-  where: Condition,
-  budget: number,
+  where: readonly Condition[],
+  { budget, ...between }: Between & { readonly budget: number },
 ): Promise<{ readonly fromMs: number | null; readonly isWhole: boolean }> {
+  const since = await oldestDay(db, [...where, ...daysIn(between)], budget)
+  if (since === null) return { fromMs: null, isWhole: true }
+  const hours = [...where, sql`hour >= ${time(since.dayMs)}`, ...hoursIn(between)]
   const { rows } = await sql<{ readonly hour_ms: number; readonly calls: number }>`
     select extract(epoch from hour)::float8 * 1000 as hour_ms, sum(requests)::bigint as calls
-    from usage_hourly where ${where} group by hour order by hour desc limit ${MOST_HOURS}`.execute(db)
+    from usage_hourly where ${all(hours)} group by hour order by hour desc limit ${MOST_HOURS}`.execute(db)
   let calls = 0
   let fromMs: number | null = null
   for (const row of rows) {
@@ -96,5 +143,5 @@ export async function findOrganizationWindow(
     if (fromMs !== null && calls > budget) return { fromMs, isWhole: false }
     fromMs = row.hour_ms
   }
-  return { fromMs, isWhole: rows.length < MOST_HOURS }
+  return { fromMs, isWhole: since.isOldest && rows.length < MOST_HOURS }
 }

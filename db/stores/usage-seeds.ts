@@ -4,6 +4,7 @@ import type { Counted, Limit } from '../model/limits.ts'
 import { PICO_PER_NANO } from '../model/money.ts'
 import { periodOf } from '../model/periods.ts'
 import type { Schema } from '../schema/index.ts'
+import { rollup } from './usage-rollup.ts'
 import { all, type Condition, HOUR_MS, INPUT_TOKENS, OUTPUT_TOKENS, time } from './usage-sql.ts'
 
 /** Whose limits: of a key, its project and its organization. Null: none of that kind is asked for. */
@@ -42,9 +43,9 @@ interface Part {
 
 /** Sums over the same rows. */
 interface Sums {
-  readonly table: 'usage_hourly' | 'calls'
-  /** Those of the rows that any of them counts. */
-  readonly where: Condition
+  readonly of: 'rollup' | 'calls'
+  /** The rows, as what follows FROM: all that any of them counts. */
+  readonly from: Condition
   readonly parts: readonly (Part & { readonly within: Condition })[]
 }
 
@@ -112,65 +113,70 @@ function owners(limits: readonly OwnedLimit[], nowMs: number): Owner[] {
   return [...found.values()]
 }
 
-/** Whole hours are in the rollup; what comes before the first of them is looked for among the calls. */
+/** Whole hours are in the rollups; what comes before the first of them is looked for among the calls. */
 function sumsOf(owner: Owner): Sums[] {
-  const hourly: Sums = {
-    table: 'usage_hourly',
-    where: sql`${ownedBy(owner)} and hour >= ${time(Math.min(...owner.parts.map(firstHour)))}`,
+  const starts = owner.parts.map(firstHour)
+  const ends = owner.parts.filter(hasEnd).map(({ endMs }) => endMs)
+  const whole: Sums = {
+    of: 'rollup',
+    from: rollup(ownedBy(owner), { fromMs: Math.min(...starts), toMs: null, cuts: [...starts, ...ends] }),
     parts: owner.parts.map((part) => ({
       ...part,
-      within: sql`hour >= ${time(firstHour(part))}${before('hour', part.endMs)}`,
+      within: all([sql`at >= ${time(firstHour(part))}`, ...(hasEnd(part) ? [sql`at < ${time(part.endMs)}`] : [])]),
     })),
   }
-  return [hourly, ...owner.parts.filter((part) => part.startMs < firstHour(part)).map((part) => headOf(owner, part))]
+  return [whole, ...owner.parts.filter((part) => part.startMs < firstHour(part)).map((part) => headOf(owner, part))]
 }
 
 /** The part of an hour at which a period begins. */
 function headOf(owner: Owner, part: Part): Sums {
-  const from = time(part.startMs)
-  const to = time(Math.min(firstHour(part), part.endMs))
   const { organizationId } = owner.whose
   const hour = time(firstHour(part) - HOUR_MS)
   // Calls are found by their projects: those that had any in that hour, even if they are gone.
   const projects = sql`select project_id from usage_hourly where organization_id = ${organizationId} and hour = ${hour}`
-  const where = owner.of === 'organization' ? sql`project_id in (${projects}) and ${ownedBy(owner)}` : ownedBy(owner)
+  const where = [
+    ...(owner.of === 'organization' ? [sql`project_id in (${projects})`] : []),
+    ...ownedBy(owner),
+    sql`created_at >= ${time(part.startMs)}`,
+    sql`created_at < ${time(Math.min(firstHour(part), part.endMs))}`,
+  ]
   return {
-    table: 'calls',
-    where: sql`${where} and created_at >= ${from} and created_at < ${to}`,
+    of: 'calls',
+    from: sql`calls where ${all(where)}`,
     parts: [{ ...part, within: sql`true` }],
   }
+}
+
+function hasEnd({ endMs }: Part): boolean {
+  return endMs !== Number.MAX_SAFE_INTEGER
 }
 
 function firstHour({ startMs }: Part): number {
   return Math.ceil(startMs / HOUR_MS) * HOUR_MS
 }
 
-function before(column: 'hour' | 'created_at', endMs: number): Condition {
-  return endMs === Number.MAX_SAFE_INTEGER ? sql`` : sql` and ${sql.ref(column)} < ${time(endMs)}`
-}
-
-function ownedBy({ of, whose }: Owner): Condition {
+function ownedBy({ of, whose }: Owner): Condition[] {
   const { organizationId, projectId, keyId } = whose
-  return all([
+  return [
     ...(of === 'organization' ? [] : [sql`project_id = ${projectId}`]),
     ...(of === 'key' ? [sql`key_id = ${keyId}`] : []),
     sql`organization_id = ${organizationId}`,
-  ])
+  ]
 }
 
 /** One row: which of the sums, and the amounts of its parts. */
-function statement({ table, where, parts }: Sums, at: number): Condition {
+function statement({ of, from, parts }: Sums, at: number): Condition {
   const amounts = parts.map(
-    ({ limit, within }) => sql`coalesce(sum(${AMOUNTS[table][limit.what]}) filter (where ${within}), 0)::text`,
+    ({ limit, within }) => sql`coalesce(sum(${AMOUNTS[of][limit.what]}) filter (where ${within}), 0)::text`,
   )
-  return sql`select ${sql.lit(at)} as at, array[${sql.join(amounts)}] as used from ${sql.ref(table)} where ${where}`
+  return sql`select ${sql.lit(at)} as at, array[${sql.join(amounts)}] as used from ${from}`
 }
 
 const TOKENS = sql`(${INPUT_TOKENS} + ${OUTPUT_TOKENS})`
 
 /** Requests are those that reached a provider: who is refused at the door has used nothing. */
-const AMOUNTS: { readonly [table in Sums['table']]: { readonly [what in Counted]: Condition } } = {
-  usage_hourly: {
+const AMOUNTS: { readonly [of in Sums['of']]: { readonly [what in Counted]: Condition } } = {
+  rollup: {
     requests: sql`case when provider = '' then 0 else requests end`,
     tokens: TOKENS,
     spend: sql`spend_pico`,

@@ -35,8 +35,8 @@ export const CALL_SUMS = sql`count(*) as requests, count(*) filter (where outcom
   coalesce(sum(charged_pico), 0)::text as charged_pico,
   coalesce(sum(latency_us), 0)::bigint as latency_us`
 
-/** Sums over rows of `usage_hourly`, as a SumsRow. */
-export const HOUR_SUMS = sql`coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(errors), 0)::bigint as errors,
+/** Sums over rows of either rollup, as a SumsRow. */
+export const ROLLUP_SUMS = sql`coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(errors), 0)::bigint as errors,
   coalesce(sum(cached), 0)::bigint as cached, coalesce(sum(${INPUT_TOKENS}), 0)::bigint as input_tokens,
   coalesce(sum(${OUTPUT_TOKENS}), 0)::bigint as output_tokens, coalesce(sum(cost_pico), 0)::text as cost_pico,
   coalesce(sum(charged_pico), 0)::text as charged_pico,
@@ -75,7 +75,7 @@ export function time(epochMs: number): Condition {
   return sql`cast(${new Date(epochMs)} as timestamptz)`
 }
 
-/** In rows of either table. */
+/** In rows of `calls` or a rollup. */
 export function ofProject({ scope, projectId }: Ask): Condition {
   return sql`project_id = ${projectId} and organization_id = ${scope.organizationId}`
 }
@@ -94,7 +94,7 @@ export function after(position: UsagePosition | null): Condition[] {
   return [sql`created_at <= ${at}`, sql`(created_at < ${at} or id < ${position.id})`]
 }
 
-/** Of a column that both tables have. */
+/** Of columns that `calls` and the rollups have. */
 export function dimensions({ model, keyId, provider }: UsageFilter): Condition[] {
   return [
     ...(model === undefined ? [] : [sql`model = ${model}`]),
@@ -122,7 +122,7 @@ export function wide({ status, cached, minCostPico, maxCostPico }: UsageFilter):
   ]
 }
 
-/** The rows of `usage_hourly` in whose hours such calls may be: no other hour holds one. */
+/** The rows of a rollup in whose time such calls may be: no other holds one. */
 export function possible(filter: UsageFilter): Condition[] {
   const { status, cached } = filter
   return [

@@ -3,7 +3,8 @@ import type { Scope } from '../model/access.ts'
 import { addTotals, type UsageTotals } from '../model/usage-query.ts'
 import type { Schema } from '../schema/index.ts'
 import { findOrganizationWindow } from './usage-hours.ts'
-import { all, CALL_SUMS, type Condition, HOUR_MS, HOUR_SUMS, type SumsRow, time, totalsOf } from './usage-sql.ts'
+import { DAY_MS, rollup } from './usage-rollup.ts'
+import { CALL_SUMS, type Condition, ROLLUP_SUMS, type SumsRow, time, totalsOf } from './usage-sql.ts'
 
 export const BREAKDOWNS = ['key', 'model', 'provider', 'end_user', 'project'] as const
 export type BreakdownBy = (typeof BREAKDOWNS)[number]
@@ -63,7 +64,7 @@ const BUDGET = 40_000
 
 export function usageSums(db: Kysely<Schema>): UsageSums {
   async function byEndUser(scope: Scope, ask: SumsAsk, limit: number): Promise<Parts> {
-    const { fromMs, isWhole } = await findOrganizationWindow(db, sql`${all(hoursOf(scope, ask))}`, BUDGET)
+    const { fromMs, isWhole } = await findOrganizationWindow(db, of(scope, ask), { ...ask, budget: BUDGET })
     if (fromMs === null) return { parts: [], hasMore: false, coveredFromMs: null }
     const projects = sql`select id from projects where organization_id = ${scope.organizationId}`
     const { rows } = await sql<SumsRow & { readonly id: string | null }>`
@@ -77,10 +78,9 @@ export function usageSums(db: Kysely<Schema>): UsageSums {
 
   return {
     async days(scope, ask) {
-      // By the hour first: cutting 92 000 times to their days costs more than adding them up.
-      const { rows } = await sql<SumsRow & { readonly hour_ms: number }>`
-        select extract(epoch from hour)::float8 * 1000 as hour_ms, ${HOUR_SUMS} from usage_hourly
-        where ${all(hoursOf(scope, ask))} group by hour order by hour`.execute(db)
+      const { rows } = await sql<SumsRow & { readonly at_ms: number }>`
+        select extract(epoch from at)::float8 * 1000 as at_ms, ${ROLLUP_SUMS} from ${rollup(of(scope, ask), ask)}
+        group by at order by at`.execute(db)
       return foldDays(rows)
     },
 
@@ -89,7 +89,7 @@ export function usageSums(db: Kysely<Schema>): UsageSums {
       const column = sql.ref(COLUMNS[by])
       const { rows } = await sql<SumsRow & { readonly id: string | null; readonly name: string | null }>`
         select nullif(part, '') as id, ${NAMES[by]} as name, sums.* from (
-          select ${column} as part, ${HOUR_SUMS} from usage_hourly where ${all(hoursOf(scope, ask))}
+          select ${column} as part, ${ROLLUP_SUMS} from ${rollup(of(scope, ask), ask)}
           group by ${column} order by 2 desc, 1 limit ${limit + 1}
         ) as sums order by sums.requests desc, part`.execute(db)
       return { ...partsOf(rows, limit), coveredFromMs: null }
@@ -97,16 +97,16 @@ export function usageSums(db: Kysely<Schema>): UsageSums {
 
     async models(scope, ask) {
       const { rows } = await sql<SumsRow & { readonly provider: string; readonly model: string }>`
-        select provider, model, ${HOUR_SUMS} from usage_hourly where ${all(hoursOf(scope, ask))}
+        select provider, model, ${ROLLUP_SUMS} from ${rollup(of(scope, ask), ask)}
         group by provider, model order by sum(requests) desc, provider, model`.execute(db)
       return rows.map((row) => ({ provider: row.provider, model: row.model, totals: totalsOf(row) }))
     },
 
     async used(scope, { requestsMs, tokensMs }) {
-      const ask = { projectId: null, fromMs: Math.min(requestsMs, tokensMs), toMs: null }
+      const ask = { projectId: null, fromMs: Math.min(requestsMs, tokensMs), toMs: null, cuts: [requestsMs, tokensMs] }
       const { rows } = await sql<SumsRow & { readonly is_late: boolean; readonly is_monthly: boolean }>`
-        select hour >= ${time(tokensMs)} as is_late, hour >= ${time(requestsMs)} and provider <> '' as is_monthly, ${HOUR_SUMS}
-        from usage_hourly where ${all(hoursOf(scope, ask))} group by 1, 2`.execute(db)
+        select at >= ${time(tokensMs)} as is_late, at >= ${time(requestsMs)} and provider <> '' as is_monthly, ${ROLLUP_SUMS}
+        from ${rollup(of(scope, ask), ask)} group by 1, 2`.execute(db)
       let requests = 0
       let tokens = 0
       for (const row of rows) {
@@ -126,12 +126,10 @@ const NAMES = {
   project: sql`(select p.name from projects as p where p.id = part)`,
 } as const
 
-function hoursOf(scope: Scope, { projectId, fromMs, toMs }: SumsAsk): Condition[] {
+function of(scope: Scope, { projectId }: SumsAsk): Condition[] {
   return [
     sql`organization_id = ${scope.organizationId}`,
     ...(projectId === null ? [] : [sql`project_id = ${projectId}`]),
-    ...(fromMs === null ? [] : [sql`hour >= ${time(fromMs)}`]),
-    ...(toMs === null ? [] : [sql`hour < ${time(toMs)}`]),
   ]
 }
 
@@ -142,12 +140,11 @@ function partsOf(rows: readonly PartRow[], limit: number): Pick<Parts, 'parts' |
   return { parts, hasMore: rows.length > limit }
 }
 
-const DAY_MS = 24 * HOUR_MS
-
-function foldDays(rows: readonly (SumsRow & { readonly hour_ms: number })[]): DayTotals[] {
+/** Of the days at either end there may be a row for each hour. */
+function foldDays(rows: readonly (SumsRow & { readonly at_ms: number })[]): DayTotals[] {
   const days: DayTotals[] = []
   for (const row of rows) {
-    const dayMs = Math.floor(row.hour_ms / DAY_MS) * DAY_MS
+    const dayMs = Math.floor(row.at_ms / DAY_MS) * DAY_MS
     const last = days.at(-1)
     if (last?.dayMs === dayMs) days[days.length - 1] = { dayMs, totals: addTotals(last.totals, totalsOf(row)) }
     else days.push({ dayMs, totals: totalsOf(row) })

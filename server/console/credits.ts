@@ -140,7 +140,7 @@ export const credits = router({
         differences: z.array(
           z.object({
             check: z
-              .enum(['entries', 'calls', 'hours', 'balance', 'overdrawn'])
+              .enum(['entries', 'calls', 'hours', 'days', 'balance', 'overdrawn'])
               .describe(
                 '`entries` sum to zero; `calls` were charged what the ledger has as usage, as have the `hours` of statistics; the kept `balance` is what its entries add up to, and nobody is `overdrawn`',
               ),

@@ -6,6 +6,7 @@ import { auditEntrySchema, auditFilters, shownPage, storeFilters } from './audit
 import { organizationSchema, shownOrganization } from './organizations.ts'
 import { cut, idSchema, pageInput, pageOf } from './page.ts'
 import { operating } from './trpc.ts'
+import { monthOf } from './usage-periods.ts'
 
 const tags = ['Platform']
 
@@ -108,11 +109,6 @@ export const platformOrganizationProcedures = {
       const page = { ...storeFilters(filters), organizationId, limit: limit + 1, after: cursor }
       return shownPage(await ctx.control.stores.auditLog.listAll(page), limit)
     }),
-}
-
-function monthOf(nowMs: number): number {
-  const now = new Date(nowMs)
-  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth())
 }
 
 function shown(found: Organization | null): z.output<typeof organizationSchema> {

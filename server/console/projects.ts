@@ -13,6 +13,7 @@ import {
   shownProjectSettings,
 } from './settings.ts'
 import { personOf, router, scoped } from './trpc.ts'
+import { monthOf } from './usage-periods.ts'
 
 const statsSchema = z
   .object({
@@ -180,12 +181,6 @@ export const projects = router({
 
 function noProject(): GatewayError {
   return new GatewayError('not_found', 'There is no such project')
-}
-
-/** When the calendar month of a time began, in UTC. */
-function monthOf(nowMs: number): number {
-  const now = new Date(nowMs)
-  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth())
 }
 
 function shown({ id, name, provider, settings, createdAtMs, archivedAtMs }: StoredProject) {

@@ -12,11 +12,6 @@ export function monthOf(epochMs: number): number {
   return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), 1)
 }
 
-export function nextMonthOf(epochMs: number): number {
-  const at = new Date(epochMs)
-  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1)
-}
-
 /** `2026-05-17` */
 export function dateOf(epochMs: number): string {
   return new Date(epochMs).toISOString().slice(0, 10)

@@ -57,7 +57,7 @@ cross join lateral (select
 const COUNTERS = `usage_input, usage_cache_read, usage_cache_write_5m, usage_cache_write_1h, usage_output, usage_reasoning,
   usage_audio_input, usage_audio_output, usage_image_input, usage_image_output`
 
-const ROLLUP = `
+const HOURS = `
 insert into usage_hourly (project_id, hour, key_id, provider, model, organization_id, requests, errors, ${COUNTERS}, latency_us, cost_pico, spend_pico, platform_pico)
 select project_id, date_trunc('hour', created_at, 'UTC'), key_id, coalesce(provider, ''), coalesce(model, ''), organization_id,
   count(*), count(*) filter (where outcome in ('error', 'cut')), ${COUNTERS.split(',')
@@ -65,6 +65,15 @@ select project_id, date_trunc('hour', created_at, 'UTC'), key_id, coalesce(provi
     .join(', ')},
   sum(latency_us), coalesce(sum(cost_pico), 0), coalesce(sum(cost_pico), 0), coalesce(sum(cost_pico), 0)
 from calls group by 1, 2, 3, 4, 5, 6`
+
+const SUMS = `requests, errors, ${COUNTERS}, latency_us, cost_pico, spend_pico, platform_pico`
+const DAYS = `
+insert into usage_daily (project_id, day, key_id, provider, model, organization_id, ${SUMS})
+select project_id, date_trunc('day', hour, 'UTC'), key_id, provider, model, organization_id,
+  ${SUMS.split(',')
+    .map((one) => `sum(${one})`)
+    .join(', ')}
+from usage_hourly group by 1, 2, 3, 4, 5, 6`
 
 /** Fills an empty database with an organization of five projects and `rows` calls over 30 days. */
 export async function makeHistory({ db }: Database, rows: number): Promise<void> {
@@ -79,7 +88,9 @@ export async function makeHistory({ db }: Database, rows: number): Promise<void>
     [organizationId],
   )
   for (let at = 0; at < rows; at += BATCH) await run(ROWS, [at, Math.min(at + BATCH, rows) - 1, rows])
-  await run(ROLLUP)
+  await run(HOURS)
+  await run(DAYS)
   await run('vacuum analyze usage_hourly')
+  await run('vacuum analyze usage_daily')
   await run('analyze calls')
 }

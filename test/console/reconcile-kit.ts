@@ -61,6 +61,7 @@ export function reconciling() {
     await db.deleteFrom('admin_credentials').execute()
     await db.deleteFrom('reconciliations').execute()
     await db.deleteFrom('usage_hourly').execute()
+    await db.deleteFrom('usage_daily').execute()
     await db.deleteFrom('calls').execute()
     Object.assign(reports, { used: [], charged: [], perPage: 31 })
     upstream.script(reportsOf(reports))

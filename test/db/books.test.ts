@@ -79,18 +79,21 @@ describe.each(ENGINES)('the books on $name', (engine) => {
       expect((await balance('org_ghost')).balancePico).toBe(0n)
     })
 
-    it('finds calls whose charge is not in the ledger, and hours that are wrong', async () => {
+    it('finds calls whose charge is not in the ledger, and hours and days that are wrong', async () => {
       const org = await organization()
       await on.stores.ledger.post(topUp(org, 100n))
       const call = sampleCall({ organizationId: org, chargedPico: 7 })
       await on.stores.calls.insertBatch(JSON.stringify([call]))
       expect(await about(org)).toEqual([])
       await spoil(sql`update calls set charged_pico = 8 where id = ${call.id}`)
-      expect((await about(org)).sort()).toEqual(['calls', 'hours'])
+      expect((await about(org)).sort()).toEqual(['calls', 'days', 'hours'])
       await spoil(sql`update calls set charged_pico = 7 where id = ${call.id}`)
       await spoil(sql`update usage_hourly set charged_pico = 9 where organization_id = ${org}`)
       expect(await about(org)).toEqual(['hours'])
       await spoil(sql`update usage_hourly set charged_pico = 7 where organization_id = ${org}`)
+      await spoil(sql`update usage_daily set charged_pico = 9 where organization_id = ${org}`)
+      expect(await about(org)).toEqual(['days'])
+      await spoil(sql`update usage_daily set charged_pico = 7 where organization_id = ${org}`)
     })
 
     it('finds who is below zero', async () => {

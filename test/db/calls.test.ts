@@ -1,4 +1,6 @@
+import { type Kysely, sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import * as usageDaily from '../../db/migrations/0016-usage-daily.ts'
 import type { CallRecord } from '../../db/model/calls.ts'
 import { NO_USAGE, type Usage } from '../../db/model/usage.ts'
 import { RefusedCallsError } from '../../db/stores/calls.ts'
@@ -14,15 +16,16 @@ describe.each(ENGINES)('calls on $name', (engine) => {
   beforeEach(async () => {
     await on.database.db.deleteFrom('calls').execute()
     await on.database.db.deleteFrom('usage_hourly').execute()
+    await on.database.db.deleteFrom('usage_daily').execute()
   })
 
   const insert = (calls: readonly unknown[]): Promise<number> => on.stores.calls.insertBatch(JSON.stringify(calls))
   const count = async (): Promise<number> => (await on.database.db.selectFrom('calls').select('id').execute()).length
 
-  async function expectRightSums(rows: number): Promise<void> {
+  async function expectRightSums(hours: number, days: number): Promise<void> {
     const { rollup, recount } = await rollupAndRecount(on.database)
     expect(rollup).toEqual(recount)
-    expect(rollup).toHaveLength(rows)
+    expect(rollup).toHaveLength(hours + days)
   }
 
   it('find() gives back every field as it was recorded, whichever way the row went in', async () => {
@@ -90,7 +93,7 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     for (const call of [first, second]) {
       expect((await on.stores.calls.find('prj_a', call.id))?.call).toEqual({ ...call, chargedPico: null, charge: null })
     }
-    await expectRightSums(1)
+    await expectRightSums(1, 1)
   })
 
   it('a line of a journal of before pictures were counted has none, whichever way the row goes in', async () => {
@@ -107,7 +110,7 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     for (const { id, usage } of [first, second]) {
       expect((await on.stores.calls.find('prj_a', id))?.call.usage).toEqual({ ...usage, imageOutput: 0 })
     }
-    await expectRightSums(1)
+    await expectRightSums(1, 1)
   })
 
   it('find() answers the price of the record, and nothing to another project', async () => {
@@ -144,13 +147,25 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     expect(rollup.length).toBeGreaterThan(10)
   })
 
+  it('a database of before there were daily sums gets those of the calls it has', async () => {
+    const calls = Array.from({ length: 60 }, (_, i) =>
+      sampleCall({ createdAtMs: NOON_MS + i * 3_600_000, keyId: `key_${i % 2}`, chargedPico: i % 3 === 0 ? i : null }),
+    )
+    await insert(calls)
+    await sql`drop table usage_daily`.execute(on.database.db)
+    await usageDaily.up(on.database.db as Kysely<unknown>)
+    await expectRightSums(60, 6)
+    await insert([sampleCall({ createdAtMs: NOON_MS + 3_600_000, keyId: 'key_1' })])
+    await expectRightSums(60, 6)
+  })
+
   it('sums of money are exact beyond what a number holds', async () => {
     const costPico = Number.MAX_SAFE_INTEGER
     await insert(Array.from({ length: 11 }, () => sampleCall({ costPico })))
     await insert(Array.from({ length: 11 }, () => sampleCall({ costPico })))
     const row = await on.database.db.selectFrom('usage_hourly').select('cost_pico').executeTakeFirstOrThrow()
     expect(row.cost_pico).toBe((BigInt(costPico) * 22n).toString())
-    await expectRightSums(1)
+    await expectRightSums(1, 1)
   })
 
   it('batches that are inserted at once, in any order of their rows, are each counted once', async () => {
@@ -160,7 +175,7 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     const parts = [calls, calls.toReversed(), calls.slice(50, 150), calls.slice(100).toReversed()]
     const inserted = await Promise.all(parts.map(insert))
     expect(inserted.reduce((a, b) => a + b)).toBe(200)
-    await expectRightSums(20)
+    await expectRightSums(20, 10)
   })
 
   it('an empty batch is fine', async () => {
@@ -201,7 +216,7 @@ describe.each(ENGINES)('calls on $name', (engine) => {
     expect((error as RefusedCallsError).inserted).toBe(9)
     expect(await count()).toBe(9)
     expect(await insert(good)).toBe(0)
-    await expectRightSums(1)
+    await expectRightSums(1, 1)
   })
 
   it('a text that isn’t a JSON array is an error and stores nothing', async () => {

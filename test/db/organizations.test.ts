@@ -114,6 +114,7 @@ describe.each(ENGINES)('organizations on $name', (engine) => {
       'provider_credentials',
       'provider_objects',
       'responses',
+      'usage_daily',
       'usage_hourly',
     ])
     const notified = vi.fn()
@@ -123,7 +124,7 @@ describe.each(ENGINES)('organizations on $name', (engine) => {
     await vi.waitFor(() => expect(notified).toHaveBeenCalledWith(''))
     expect(await on.stores.keys.findBySecretHash(sha256(projectId))).toBeNull()
     const after = Object.keys(await rowsNaming([organizationId, projectId])).sort()
-    expect(after).toEqual(['audit_log', 'calls', 'usage_hourly'])
+    expect(after).toEqual(['audit_log', 'calls', 'usage_daily', 'usage_hourly'])
     expect(
       (await entriesOf(db, organizationId)).find((entry) => entry.action === 'organizations.delete'),
     ).toMatchObject({

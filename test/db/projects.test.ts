@@ -100,7 +100,7 @@ describe.each(ENGINES)('projects on $name', (engine) => {
       ]),
     )
     await on.database.db
-      .updateTable('usage_hourly')
+      .updateTable('usage_daily')
       .set({ cached: 1 })
       .where('project_id', '=', one.id)
       .where('key_id', '=', 'key_b')
@@ -252,6 +252,7 @@ describe.each(ENGINES)('projects on $name', (engine) => {
         credentials: await rows(db.selectFrom('provider_credentials').select('id').where('project_id', '=', id)),
         calls: await count('calls', 'project_id'),
         usage: await rows(db.selectFrom('usage_hourly').select('hour').where('project_id', '=', id)),
+        days: await rows(db.selectFrom('usage_daily').select('day').where('project_id', '=', id)),
       }
     }
     const before = await counts(gone)
@@ -261,7 +262,7 @@ describe.each(ENGINES)('projects on $name', (engine) => {
     expect(await on.stores.projects.delete(changeIn(ours, { action: 'projects.delete' }), gone.id)).toBe('deleted')
     await vi.waitFor(() => expect(notified).toHaveBeenCalledWith(gone.id))
     const nothing = Object.fromEntries(Object.keys(before).map((name) => [name, 0]))
-    expect(await counts(gone)).toEqual({ ...nothing, calls: 1, usage: 1 })
+    expect(await counts(gone)).toEqual({ ...nothing, calls: 1, usage: 1, days: 1 })
     expect(await counts(stays)).toEqual(before)
     expect(await keyOf(gone)).toBeNull()
     expect(await keyOf(stays)).not.toBeNull()

@@ -73,23 +73,33 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** The rollup as it stands, and as counting all calls again would make it: text, one line a row. */
-export async function rollupAndRecount({ db }: Database): Promise<{ rollup: string[]; recount: string[] }> {
+/** Both rollups as they stand, and as counting all calls again would make them: text, one line a row. */
+export async function rollupAndRecount(database: Database): Promise<{ rollup: string[]; recount: string[] }> {
+  const hours = await sumsAndRecount(database, 'hour', 'usage_hourly')
+  const days = await sumsAndRecount(database, 'day', 'usage_daily')
+  return { rollup: [...hours.rollup, ...days.rollup], recount: [...hours.recount, ...days.recount] }
+}
+
+async function sumsAndRecount(
+  { db }: Database,
+  unit: 'hour' | 'day',
+  table: 'usage_hourly' | 'usage_daily',
+): Promise<{ rollup: string[]; recount: string[] }> {
   const counters = `usage_input, usage_cache_read, usage_cache_write_5m, usage_cache_write_1h, usage_output,
     usage_reasoning, usage_audio_input, usage_audio_output, usage_image_input, usage_image_output`
   const sums = counters.split(',').map((one) => `sum(${one})`)
   const rollup = await sql
     .raw<{ row: string }>(
-      `select row(hour at time zone 'UTC', project_id, key_id, provider, model, organization_id, requests, errors,
-        ${counters}, latency_us, cost_pico, charged_pico, spend_pico, platform_pico)::text as row from usage_hourly order by 1`,
+      `select row(${unit} at time zone 'UTC', project_id, key_id, provider, model, organization_id, requests, errors,
+        ${counters}, latency_us, cost_pico, charged_pico, spend_pico, platform_pico)::text as row from ${table} order by 1`,
     )
     .execute(db)
   const recount = await sql
     .raw<{ row: string }>(
-      `select row(hour, project_id, key_id, provider, model, organization_id, n, bad, ${sums.map((_, i) => `s${i}`).join(', ')},
+      `select row(at, project_id, key_id, provider, model, organization_id, n, bad, ${sums.map((_, i) => `s${i}`).join(', ')},
         latency, cost, charged, spend, platform)::text as row
       from (
-        select date_trunc('hour', created_at at time zone 'UTC') as hour, project_id, key_id,
+        select date_trunc('${unit}', created_at at time zone 'UTC') as at, project_id, key_id,
           coalesce(provider, '') as provider, coalesce(model, '') as model, organization_id, count(*) as n,
           count(*) filter (where outcome in ('error', 'cut')) as bad, ${sums.map((one, i) => `${one} as s${i}`).join(', ')},
           sum(latency_us) as latency, coalesce(sum(cost_pico), 0) as cost,

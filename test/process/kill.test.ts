@@ -59,7 +59,7 @@ it('kill -9 in the middle of 2 000 calls loses no answered call and counts none 
   }
   // What was settled but not received whole may be there; nothing else.
   expect(rows.calls.size).toBeLessThanOrEqual(CALLS)
-  const { kept, recounted } = await rows.hourly()
+  const { kept, recounted } = await rows.sums()
   expect(kept).toEqual(recounted)
   await rows.close()
   expect(leftInJournal(dataDir)).toBe(0)

@@ -7,8 +7,8 @@ import type { Schema } from '../../db/schema/index.ts'
 export interface Rows {
   readonly calls: Map<string, Schema['calls']>
   keys(): Promise<{ kind: string; secret_sha256: string; project_id: string }[]>
-  /** Sums of `usage_hourly` beside the same sums over `calls`: equal if each call was added exactly once. */
-  hourly(): Promise<{ readonly kept: object; readonly recounted: object }>
+  /** Sums of the rollups, by the hour and by the day, beside the same sums over `calls`: equal if each call was added exactly once. */
+  sums(): Promise<{ readonly kept: readonly object[]; readonly recounted: readonly object[] }>
   close(): Promise<void>
 }
 
@@ -21,8 +21,9 @@ export async function openRows(dataDir: string): Promise<Rows> {
   return {
     calls: new Map(calls.map((call) => [call.id, call])),
     keys: () => db.selectFrom('api_keys').select(['kind', 'secret_sha256', 'project_id']).execute(),
-    async hourly() {
-      return { kept: await kept(db), recounted: await recount(db) }
+    async sums() {
+      const counted = await recount(db)
+      return { kept: [await kept(db, 'usage_hourly'), await kept(db, 'usage_daily')], recounted: [counted, counted] }
     },
     async close() {
       await database.close()
@@ -31,11 +32,11 @@ export async function openRows(dataDir: string): Promise<Rows> {
   }
 }
 
-async function kept(db: Kysely<Schema>): Promise<object> {
+async function kept(db: Kysely<Schema>, table: 'usage_hourly' | 'usage_daily'): Promise<object> {
   const { rows } = await sql<object>`
     select sum(requests)::text as requests, sum(errors)::text as errors, sum(usage_input)::text as input,
       sum(usage_output)::text as output, sum(latency_us)::text as latency, sum(cost_pico)::text as cost
-    from usage_hourly`.execute(db)
+    from ${sql.ref(table)}`.execute(db)
   return rows[0]!
 }
 

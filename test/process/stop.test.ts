@@ -35,7 +35,7 @@ it.each(['SIGTERM', 'SIGINT'] as const)(
     const rows = await openRows(server.dataDir)
     expect(seen.map((one) => rows.calls.get(one.id!)?.outcome).filter((outcome) => outcome !== 'done')).toEqual([])
     expect(rows.calls.size).toBe(200)
-    const { kept, recounted } = await rows.hourly()
+    const { kept, recounted } = await rows.sums()
     expect(kept).toEqual(recounted)
     await rows.close()
   },

@@ -1,8 +1,16 @@
 import type { ColumnType } from 'kysely'
 
 /** Sums over the calls of one hour (UTC) with the same project, key, provider and model; equal to a recount at any time. */
-export interface UsageHourlyTable {
+export interface UsageHourlyTable extends UsageSums {
   hour: Date
+}
+
+/** The same by the day (UTC). */
+export interface UsageDailyTable extends UsageSums {
+  day: Date
+}
+
+interface UsageSums {
   requests: number
   /** Calls whose outcome is `error` or `cut`; an aborted call is the caller's choice. */
   errors: number
