@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Outcome } from '../model/calls.ts'
 import { addTotals, NO_TOTALS, type UsageFilter, type UsagePosition, type UsageTotals } from '../model/usage-query.ts'
 import type { Schema } from '../schema/index.ts'
-import { findWindows, IN_WINDOW, type Window, windowTable } from './usage-hours.ts'
+import { findWindows, IN_WINDOW, type Window, type Windows, windowTable } from './usage-hours.ts'
 import { rollup, type Stretch } from './usage-rollup.ts'
 import {
   type Ask,
@@ -12,8 +12,10 @@ import {
   CALL_SUMS,
   type Condition,
   dimensions,
+  failureOf,
   HOUR_MS,
   INPUT_TOKENS,
+  inIndex,
   isInRollup,
   narrow,
   OUTPUT_TOKENS,
@@ -80,8 +82,11 @@ export interface Bounds {
   readonly found: number
 }
 
+/** Failures that are looked through, of whatever kind, for each that may be found. */
+const PASSED_OVER = 5
+
 /** Each some 25 ms on the embedded database. */
-const BOUNDS: Bounds = { scanned: 25_000, found: 2_000 }
+const BOUNDS: Bounds = { scanned: 25_000, found: 1_000 }
 
 const COLUMNS = sql`id, created_at, key_id, endpoint, model_requested, model, provider, stream, status, outcome, error_code,
   ${INPUT_TOKENS} as input_tokens, ${OUTPUT_TOKENS} as output_tokens, cost_pico, charged_pico, ${CACHED} as cached, latency_us,
@@ -95,11 +100,23 @@ function boundsOf({ metadata }: UsageFilter, { scanned, found }: Bounds): Bounds
 }
 
 export function usageCalls(db: Kysely<Schema>, bounds = BOUNDS): UsageCalls {
+  const few = oncePerQuestion(countFew)
+  const newest = oncePerQuestion((ask) => windowsOf(ask, null, null))
+
   /** Whether an index finds so few that all of them can be looked at. */
-  async function isFew(ask: Ask): Promise<boolean> {
-    const { rows } = await sql<{ found: number }>`select count(*) as found from (
-      select 1 from calls where ${all(indexed(ask))} limit ${boundsOf(ask.filter, bounds).found + 1}) as c`.execute(db)
-    return rows[0]!.found <= boundsOf(ask.filter, bounds).found
+  async function countFew(ask: Ask): Promise<boolean> {
+    const { found } = boundsOf(ask.filter, bounds)
+    const failure = failureOf(ask.filter)
+    const through = failure.length === 0 ? found : found * PASSED_OVER
+    const conditions = [ofProject(ask), ...within(ask.filter), ...inIndex(ask.filter)]
+    const { rows } = await sql<{ seen: number; found: number }>`
+      select count(*) as seen, count(*) filter (where ${all(failure)}) as found
+      from (select status, outcome from calls where ${all(conditions)} limit ${through + 1}) as c`.execute(db)
+    return rows[0]!.seen <= through && rows[0]!.found <= found
+  }
+
+  function windowsOf(ask: Ask, position: UsagePosition | null, enough: number | null): Promise<Windows> {
+    return findWindows(db, ask, { after: position, budget: boundsOf(ask.filter, bounds).scanned, enough })
   }
 
   async function read(from: Condition, limit: number): Promise<LogPage> {
@@ -116,20 +133,17 @@ export function usageCalls(db: Kysely<Schema>, bounds = BOUNDS): UsageCalls {
     if (isOrdered(filter) && others.length === 0) {
       return read(sql`select ${COLUMNS} from calls where ${all([...indexed(ask), ...behind])}`, wish.limit)
     }
-    if (found.length > 0 && (await isFew(ask))) {
+    if (found.length > 0 && (await few(ask))) {
       return read(
         sql`with few as materialized (${indexedCalls(ask)}) select ${COLUMNS} from few where ${all([...others, ...behind])}`,
         wish.limit,
       )
     }
     const enough = isInRollup(filter) ? wish.limit + 1 : null
-    const { windows, olderMs } = await findWindows(db, ask, {
-      after: wish.after,
-      budget: boundsOf(filter, bounds).scanned,
-      enough,
-    })
+    const isNewest = wish.after === null && enough === null
+    const { windows, olderMs } = await (isNewest ? newest(ask) : windowsOf(ask, wish.after, enough))
     if (windows.length === 0) return { calls: [], next: null }
-    const conditions = all([...indexed(ask), ...others, ...behind, IN_WINDOW])
+    const conditions = all([...indexed(ask, true), ...others, ...behind, IN_WINDOW])
     const inside = sql`select ${COLUMNS} from calls where ${conditions} ${NEWEST} limit ${wish.limit + 1}`
     const result = await read(
       sql`select c.* from ${windowTable(windows)} cross join lateral (${inside}) as c`,
@@ -148,7 +162,7 @@ export function usageCalls(db: Kysely<Schema>, bounds = BOUNDS): UsageCalls {
   async function sumIn(ask: Ask, windows: readonly Window[]): Promise<UsageTotals> {
     if (windows.length === 0) return NO_TOTALS
     const { filter } = ask
-    const conditions = [...indexed(ask), ...dimensions(filter), ...wide(filter), IN_WINDOW]
+    const conditions = [...indexed(ask, true), ...dimensions(filter), ...wide(filter), IN_WINDOW]
     // `offset 0` keeps each window a scan of its own: joined, they can become one of the whole table.
     const { rows } = await sql<SumsRow>`select ${CALL_SUMS} from ${windowTable(windows)}
       cross join lateral (select * from calls where ${all(conditions)} offset 0) as c`.execute(db)
@@ -170,26 +184,32 @@ export function usageCalls(db: Kysely<Schema>, bounds = BOUNDS): UsageCalls {
     if (isInRollup(filter)) return { totals: await sumHours(ask), isExact: true }
     const others = [...dimensions(filter), ...wide(filter)]
     if (narrow(filter).length > 0) {
-      if (await isFew(ask)) return { totals: await sumOf(indexedCalls(ask), others), isExact: true }
+      if (await few(ask)) return { totals: await sumOf(indexedCalls(ask), others), isExact: true }
       if (isOrdered(filter) && others.length === 0) {
         const newest = sql`${indexedCalls(ask)} ${NEWEST} limit ${bounds.found}`
         return { totals: await sumOf(newest, []), isExact: false }
       }
     }
-    const { windows, olderMs } = await findWindows(db, ask, {
-      after: null,
-      budget: boundsOf(filter, bounds).scanned,
-      enough: null,
-    })
+    const { windows, olderMs } = await newest(ask)
     return { totals: await sumIn(ask, windows), isExact: olderMs === null }
   }
 
   return { page, summary }
 }
 
+/** Found out once for a question's page and its sums: they are asked with the same filter, the very object. */
+function oncePerQuestion<T>(find: (ask: Ask) => Promise<T>): (ask: Ask) => Promise<T> {
+  const found = new WeakMap<UsageFilter, Promise<T>>()
+  return (ask) => {
+    const known = found.get(ask.filter) ?? find(ask)
+    found.set(ask.filter, known)
+    return known
+  }
+}
+
 /** What the indexes of `calls` know. */
-function indexed(ask: Ask): Condition[] {
-  return [ofProject(ask), ...within(ask.filter), ...narrow(ask.filter)]
+function indexed(ask: Ask, inWindows = false): Condition[] {
+  return [ofProject(ask), ...within(ask.filter), ...narrow(ask.filter, inWindows)]
 }
 
 function indexedCalls(ask: Ask): Condition {

@@ -58,7 +58,16 @@ export interface Question {
   readonly ask: (usage: UsageStore) => Promise<unknown>
 }
 
-/** As a request asks them: a list is its page and its sums. */
+/** As a request asks for it: a page and its sums, by one filter that was never asked for before. */
+async function list(
+  usage: UsageStore,
+  filter: UsageFilter,
+  wish: { readonly limit: number; readonly after: UsagePosition | null },
+): Promise<unknown> {
+  const ask = { projectId, filter: { ...filter } }
+  return [await usage.page(scope, ask, wish), await usage.summary(scope, ask)]
+}
+
 export function questions(): Question[] {
   const lists = filters().flatMap(([name, filter]) =>
     (
@@ -73,20 +82,14 @@ export function questions(): Question[] {
         : [
             {
               name: `list: ${name}, ${where} page`,
-              ask: async (usage: UsageStore) => {
-                await usage.page(scope, { projectId, filter }, { limit: 50, after })
-                return usage.summary(scope, { projectId, filter })
-              },
+              ask: (usage: UsageStore) => list(usage, filter, { limit: 50, after }),
             },
           ],
     ),
   )
   const large = ['none', 'scarce model', 'error', 'cost from'].map((name) => ({
     name: `list of 1000: ${name}`,
-    ask: async (usage: UsageStore) => {
-      await usage.page(scope, { projectId, filter: FILTERS[name]! }, { limit: 1000, after: null })
-      return usage.summary(scope, { projectId, filter: FILTERS[name]! })
-    },
+    ask: (usage: UsageStore) => list(usage, FILTERS[name]!, { limit: 1000, after: null }),
   }))
   const all = { projectId: null, fromMs: null, toMs: null }
   const sums = BREAKDOWNS.flatMap((by) =>
