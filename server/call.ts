@@ -2,6 +2,7 @@ import type { CallRecord, Outcome } from '../db/model/calls.ts'
 import type { ConversationPlace } from '../db/model/conversations.ts'
 import type { Price } from '../db/model/money.ts'
 import type { KeptTurn } from '../db/model/responses.ts'
+import type { Try } from '../db/model/tries.ts'
 import type { Account, Principal } from './deps.ts'
 import type { GatewayError } from './errors.ts'
 import type { Incoming } from './http.ts'
@@ -133,7 +134,12 @@ export interface Quota {
 }
 
 export interface Routed extends Admitted {
+  /** The one that is asked, or has answered. */
   readonly target: Target
+  /** All that may be asked, in their order. */
+  readonly targets: readonly Target[]
+  /** Those that were asked and didn't answer, in their order; absent: none. */
+  readonly tries?: readonly Try[]
   /** Set by `reserve` where anything that the call uses is counted. */
   readonly holding?: Holding
   /** Tokens of one answer: more is not paid for. Absent: as the request says. */
@@ -245,6 +251,19 @@ export interface Settled {
  */
 export function grow<C extends Received, More extends object>(call: C, more: More): C & More {
   return Object.assign(call, more)
+}
+
+/** Targets that were asked. */
+export function attemptsOf({ target, tries, answer }: Call): number {
+  if (target === undefined) return 0
+  return tries === undefined ? 1 : tries.length + (answer === undefined ? 0 : 1)
+}
+
+/** The call as it was before its target was asked, for another target. */
+export function retarget(call: Routed, target: Target): Routed {
+  const bare = call as { -readonly [M in keyof Prepared]?: Prepared[M] } & Partial<Pick<Answered, 'timing' | 'answer'>>
+  for (const member of ['holding', 'maxOutput', 'adapted', 'request', 'timing', 'answer'] as const) delete bare[member]
+  return grow(call, { target })
 }
 
 /** Any of them, for what can happen anywhere on the line. */

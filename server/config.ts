@@ -44,6 +44,8 @@ export interface Config {
   readonly idleTimeoutMs: number
   readonly totalTimeoutMs: number
   readonly maxBodyBytes: number
+  /** How often a target that failed is asked again, once all targets of a call were asked. */
+  readonly retries: number
   readonly journalFsync: 'interval' | 'always'
   /** Variables that are set and belong to parts that are not built yet. */
   readonly unused: readonly string[]
@@ -126,6 +128,7 @@ export function readConfig(env: Env, providers: Iterable<Provider>): Config {
     firstByteTimeoutMs: readTimeout(env, 'FIRST_BYTE', 60_000),
     idleTimeoutMs: readTimeout(env, 'IDLE', 30_000),
     totalTimeoutMs: readTimeout(env, 'TOTAL', 600_000),
+    retries: readInt(env, 'WATCHLLM_RETRIES', { fallback: 1, min: 0, max: 5 }),
     maxBodyBytes: readInt(env, 'WATCHLLM_MAX_BODY_BYTES', { fallback: 32 * 1024 * 1024, min: 1024, max: 2 ** 30 }),
     journalFsync: readChoice(env, 'WATCHLLM_JOURNAL_FSYNC', ['interval', 'always']),
     unused: NOT_YET.filter((name) => set(env, name) !== null),

@@ -1,7 +1,5 @@
 import type { Kv } from '../db/kv/kv.ts'
-import type { Scope, ScopedChange } from '../db/model/access.ts'
 import type { AlertEvent } from '../db/model/alerts.ts'
-import type { BillingPeriod } from '../db/model/billing.ts'
 import type { CallRecord } from '../db/model/calls.ts'
 import type { Conversation, ConversationItem, ConversationPast, ConversationTurn } from '../db/model/conversations.ts'
 import type { Claimed, HeldKey, IdempotencyClaim, KeptAnswer } from '../db/model/idempotency.ts'
@@ -11,10 +9,22 @@ import type { Credits, Limit } from '../db/model/limits.ts'
 import type { Price } from '../db/model/money.ts'
 import type { Plan } from '../db/model/plans.ts'
 import type { KeptResponse, KeptTurn, ResponseStatus } from '../db/model/responses.ts'
-import type { Stores as ControlStores } from '../db/stores/index.ts'
-import type { Vault } from '../db/vault.ts'
+import type { Fault } from '../db/model/tries.ts'
+import type { Control } from './control.ts'
 import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
+
+export type {
+  Billing,
+  Control,
+  Invoice,
+  InvoicePage,
+  Logins,
+  Mail,
+  People,
+  Person,
+  Plans,
+} from './control.ts'
 
 /** Everything the app uses but doesn't make: passed in by main.ts, or by a test. */
 export interface Deps {
@@ -40,6 +50,12 @@ export interface Deps {
   readonly multipliers?: ModelMultipliers
   /** Absent: no provider is ever paused. */
   readonly pauses?: Pauses
+  /** Absent: no account is ever given a rest. */
+  readonly breaker?: ProviderHealth
+  /** Absent: nobody measures. */
+  readonly speeds?: Speeds
+  /** Absent: as many calls run at once as come. */
+  readonly overload?: Overload
   /** What the control plane works on; null: this process has none, as in tests of the line. */
   readonly control: Control | null
   /** The provider of a name, null for an unknown one. */
@@ -55,6 +71,8 @@ export interface Settings {
   readonly idleTimeoutMs: number
   readonly totalTimeoutMs: number
   readonly maxBodyBytes: number
+  /** How often a target that failed is asked again, once all targets were asked. */
+  readonly retries: number
   /** Nano-dollars that one provider-neutral token stands for. */
   readonly nanoPerToken: number
 }
@@ -72,6 +90,72 @@ export interface Pauses {
   isPaused(provider: string): boolean
   /** Counts what a call with the platform's account has cost. Cheap, and never throws. @param atMs when it came */
   spent(provider: string, costPico: number, atMs: number): void
+}
+
+/** Which accounts at providers are worth a call. Every method is cheap and never throws. */
+export interface Breaker {
+  /**
+   * Whether a call may be sent there now. Where the time of an open breaker is over, the first to ask gets the one probe,
+   * over all instances; then it is a promise.
+   */
+  mayTry(provider: string, account: string): boolean | Promise<boolean>
+  /** Whether it is open, without asking for the probe. */
+  isOpen(provider: string, account: string): boolean
+  succeeded(provider: string, account: string): void
+  /** Told of faults of the account or its provider only: never of `caller` and `model`. */
+  failed(provider: string, account: string, fault: Fault, told?: FailureFacts): void
+  /** The probe's call was never made, or says nothing since its caller went away: the next may probe. */
+  released(provider: string, account: string): void
+}
+
+/** What is known of a failure beside its fault. */
+export interface FailureFacts {
+  /** Of `overload`: so long its provider asks not to be called, 0: it doesn't say. The account rests until then. */
+  readonly restMs?: number
+  /** Whose own account it is, who is told when it can't be used; absent or null: the platform's. */
+  readonly organizationId?: string | null
+}
+
+/** What the breaker knows, for people. */
+export interface ProviderHealth extends Breaker {
+  /** Of one account; another instance's word on it is waited for where it wasn't heard of before. Never rejects. */
+  accountHealth(provider: string, account: string): Promise<AccountHealth>
+  /** Of a provider, by the accounts that somebody's calls go with: it is as healthy as the best of them. Never rejects. */
+  health(provider: string, accounts: readonly string[]): Promise<HealthState>
+  /** Lets calls go again to all accounts, those of a provider, or one of them, on every instance, as if nothing had failed. */
+  reset(provider?: string, account?: string): void
+}
+
+export interface HealthState {
+  readonly status: 'healthy' | 'unhealthy'
+  readonly consecutiveFailures: number
+  /** Epoch milliseconds, null: none is known of. */
+  readonly lastFailureMs: number | null
+}
+
+export interface AccountHealth extends HealthState {
+  /** What went wrong last, null: nothing that is known of. */
+  readonly fault: Fault | null
+  /** Calls don't go there before, epoch milliseconds; null: they do, or the one that tries it out may. */
+  readonly restsUntilMs: number | null
+}
+
+/** How fast models answer here: averages that forget. */
+export interface Speeds {
+  /** Milliseconds to the first byte; null: not known. */
+  firstByteMs(provider: string, model: string): number | null
+  note(provider: string, model: string, firstByteMs: number): void
+}
+
+/** Calls in flight. */
+export interface Overload {
+  /** Null: there are too many; it is refused with 503. */
+  enter(tenant: string): Ticket | null
+}
+
+export interface Ticket {
+  /** Once, from whichever exit. */
+  leave(outcome: 'done' | 'failed' | 'gone'): void
 }
 
 export interface Prices {
@@ -287,108 +371,4 @@ export interface Asset {
   readonly type: string
   /** Its name carries a hash of its content: it may be cached for ever. */
   readonly immutable: boolean
-}
-
-/** What the control plane (server/console) works on beside the line's own parts. */
-export interface Control {
-  readonly stores: ControlStores
-  readonly people: People
-  /** Null when no SMTP is configured. */
-  readonly mail: Mail | null
-  readonly vault: Vault
-  readonly tenantHosts: TenantHosts
-  /** The account that a credential gives; null where nobody has said where that provider's API lives. */
-  readonly accountFor: (credential: OpenedCredential) => Account | null
-  /** How people reach this gateway, such as `https://gateway.example.com`. */
-  readonly publicUrl: () => string
-  readonly plans: Plans
-  /** Null or absent: no Stripe is configured. */
-  readonly billing?: Billing | null
-}
-
-/** What is sold, and what Stripe tells of it: server/billing.ts, the only part that calls Stripe. */
-export interface Billing {
-  /**
-   * Where an organization is put on a plan: Stripe's checkout, or its portal for who has a subscription already.
-   * @throws GatewayError `invalid_request` for what isn't sold or is there already, `service_unavailable` when Stripe is
-   */
-  checkout(change: ScopedChange, order: { readonly plan: string; readonly period: BillingPeriod }): Promise<string>
-  /** Where credits are paid for. @param cents US cents; @throws GatewayError as `checkout` */
-  topUp(change: ScopedChange, cents: number): Promise<string>
-  /** Where an organization sees to its payment methods, invoices and subscription. @throws GatewayError as `checkout` */
-  portal(change: ScopedChange): Promise<string>
-  /** Newest first. @throws GatewayError `service_unavailable` */
-  invoices(scope: Scope, page: { readonly limit: number; readonly after: string | null }): Promise<InvoicePage>
-  /**
-   * Takes an event that Stripe sends. When it resolves the event is kept and will be applied, once, however often it comes.
-   * @param signature of the header `stripe-signature`
-   * @throws GatewayError `invalid_request` when it isn't signed, not by Stripe, or too long ago
-   */
-  receive(payload: Uint8Array, signature: string | null): Promise<void>
-}
-
-export interface InvoicePage {
-  readonly data: readonly Invoice[]
-  /** There are more behind the last one. */
-  readonly hasMore: boolean
-}
-
-/** Amounts in cents of its currency. */
-export interface Invoice {
-  readonly id: string
-  readonly number: string | null
-  readonly status: string
-  readonly currency: string
-  readonly totalCents: number
-  readonly paidCents: number
-  readonly createdAtMs: number
-  readonly periodStartMs: number
-  readonly periodEndMs: number
-  /** Stripe's page of it, and the document; null: not made yet. */
-  readonly pageUrl: string | null
-  readonly pdfUrl: string | null
-}
-
-/** The plans there are, in memory: those of the preset and the operator's file, and what was changed of them since. */
-export interface Plans {
-  /** By their order; hidden and archived ones too. */
-  all(): readonly Plan[]
-  /** Of an id that no plan has, or null: the smallest one, so that nobody is ever held to none. */
-  of(id: string | null): Plan
-  /** Reads again what was changed; when it resolves, this process goes by all that was there before. Never rejects. */
-  reload(): Promise<void>
-}
-
-/** Somebody with an account here. */
-export interface Person {
-  /** `usr_…` */
-  readonly id: string
-  readonly name: string
-  /** Lower-case. */
-  readonly email: string
-  readonly emailVerified: boolean
-  /** Runs this installation. */
-  readonly operator: boolean
-}
-
-/** People's accounts and sessions; server/console/people.ts is better-auth behind this face. */
-export interface People {
-  readonly logins: Logins
-  /** Answers `/api/auth/…`: sign-up, sign-in, verification, two factors, OAuth. Never rejects. */
-  handle(request: Request, address: string | null): Promise<Response>
-  /** Whose session a request's cookie names; null: nobody's. */
-  sessionOf(headers: Headers): Promise<{ readonly person: Person; readonly sessionId: string } | null>
-}
-
-/** How people get in, as the sign-in page shows it. */
-export interface Logins {
-  /** `invite`: only who is invited can make an account. */
-  readonly signUp: 'open' | 'invite'
-  /** Beside e-mail and password: `github`, `google`, `oidc`. */
-  readonly providers: readonly string[]
-}
-
-export interface Mail {
-  /** Resolves when the mail server has taken it. @throws when it doesn't */
-  send(mail: { readonly to: string; readonly subject: string; readonly text: string }): Promise<void>
 }

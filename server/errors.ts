@@ -1,3 +1,5 @@
+import type { Fault } from '../db/model/tries.ts'
+
 /** The code table of CONTRACT 7: status and type of each code. What a caller may rely on; tests hold it. */
 const TABLE = {
   invalid_request: [400, 'invalid_request_error'],
@@ -47,6 +49,8 @@ export interface ErrorOptions {
   readonly retryAfter?: number
   /** What really happened, for the log only. */
   readonly cause?: unknown
+  /** Of a provider's failure; absent: it is none. */
+  readonly fault?: Fault
   /** A status other than the code's own: only for a caller's mistake that the provider found. */
   readonly status?: number
 }
@@ -59,6 +63,7 @@ export class GatewayError extends Error {
   readonly param: string | null
   readonly details: Readonly<Record<string, unknown>> | null
   readonly retryAfter: number | null
+  readonly fault: Fault | null
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -69,6 +74,7 @@ export class GatewayError extends Error {
     this.param = options.param ?? null
     this.details = options.details ?? null
     this.retryAfter = options.retryAfter ?? null
+    this.fault = options.fault ?? null
   }
 
   /** True when the same request can't succeed by being sent again. */

@@ -1,4 +1,4 @@
-import { GatewayError } from './errors.ts'
+import { type ErrorOptions, GatewayError } from './errors.ts'
 import type { UpstreamError } from './upstream.ts'
 
 /** What a provider's failure means for the caller (CONTRACT 7). */
@@ -32,13 +32,19 @@ export function refusalOf(refusal: Refusal): GatewayError {
   if ((status === 400 && isNoModel) || (status === 404 && (isNoModel || /model/i.test(message)))) {
     return new GatewayError('invalid_model', message || `${provider} has no model "${refusal.model}"`, {
       ...options,
+      fault: 'model',
       param: 'model',
     })
   }
-  if (status === 413) return new GatewayError('request_too_large', message || `${provider} finds it too large`, options)
+  if (status === 413) {
+    const text = message || `${provider} finds it too large`
+    return new GatewayError('request_too_large', text, { ...options, fault: 'caller' })
+  }
+  if (status === 400 && ACCOUNT_AT_FAULT.test(`${said.codes.join(' ')} ${message}`))
+    return refusedAccount(provider, options)
   if (status === 400 || status === 404 || status === 409 || status === 422) {
     const text = message || `${provider} refused the request with ${status}`
-    return new GatewayError('invalid_request', text, { ...options, param: said.param, status: 400 })
+    return new GatewayError('invalid_request', text, { ...options, fault: 'caller', param: said.param, status: 400 })
   }
   if (status === 429 && !said.codes.includes('insufficient_quota')) {
     return new GatewayError(
@@ -46,17 +52,39 @@ export function refusalOf(refusal: Refusal): GatewayError {
       `${provider} is limiting requests: ${message || 'try again later'}`,
       {
         ...options,
+        fault: 'overload',
         retryAfter: seconds(refusal.retryAfter),
       },
     )
   }
   if (status === 408 || status === 504 || status === 524) {
-    return new GatewayError('provider_timeout', `${provider} took too long to answer`, options)
+    return new GatewayError('provider_timeout', `${provider} took too long to answer`, { ...options, fault: 'late' })
   }
   if (status === 401 || status === 402 || status === 403 || status === 429) {
-    return new GatewayError('provider_error', `${provider} refuses this gateway's account; tell its operator`, options)
+    return refusedAccount(provider, options)
   }
-  return new GatewayError('provider_error', `${provider} failed with ${status}`, options)
+  const fault = status === 503 || status === 529 ? 'overload' : 'provider'
+  return new GatewayError('provider_error', `${provider} failed with ${status}`, { ...options, fault })
+}
+
+/** Providers that say 400 of an account: Anthropic's without credits, Google's with a wrong key. */
+const ACCOUNT_AT_FAULT = /credit balance is too low|\bAPI_KEY_INVALID\b|API key not valid/
+
+function refusedAccount(provider: string, options: ErrorOptions): GatewayError {
+  const what = `${provider} refuses this gateway's account; tell its operator`
+  return new GatewayError('provider_error', what, { ...options, fault: 'account' })
+}
+
+/** A stream that begins with an error in the place of content. @param said its words, for the log */
+export function failedInStream(provider: string, said: string): GatewayError {
+  const fault = /overloaded|rate.?limit|resource_exhausted|unavailable|\b(?:429|503|529)\b/i.test(said)
+    ? 'overload'
+    : 'provider'
+  return new GatewayError('provider_error', `${provider} failed before it said anything`, {
+    details: { provider },
+    cause: redact(said, null),
+    fault,
+  })
 }
 
 /** A connection that failed, as the error that the caller sees. */
@@ -66,12 +94,14 @@ export function brokenConnection(provider: string, error: UpstreamError): Gatewa
     network: `The connection to ${provider} broke`,
     protocol: `${provider} answered something that is not HTTP`,
   }[error.kind]
-  return new GatewayError('provider_error', what, { details: { provider }, cause: redact(error.message, null) })
+  const fault = error.kind === 'protocol' ? 'nonsense' : 'network'
+  return new GatewayError('provider_error', what, { details: { provider }, cause: redact(error.message, null), fault })
 }
 
 export function tooLate(provider: string, phase: string, limitMs: number): GatewayError {
   return new GatewayError('provider_timeout', `${provider} sent ${phase} within ${limitMs / 1000} s`, {
     details: { provider },
+    fault: 'late',
   })
 }
 
@@ -80,6 +110,7 @@ export function nonsense(provider: string, why: string): GatewayError {
   return new GatewayError('provider_error', `${provider} sent an answer that can not be used`, {
     details: { provider },
     cause: redact(why, null),
+    fault: 'nonsense',
   })
 }
 

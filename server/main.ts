@@ -309,6 +309,7 @@ async function depsOf(parts: Parts): Promise<Deps> {
       idleTimeoutMs: config.idleTimeoutMs,
       totalTimeoutMs: config.totalTimeoutMs,
       maxBodyBytes: config.maxBodyBytes,
+      retries: config.retries,
       nanoPerToken: NANO_PER_TOKEN,
     },
     prices,

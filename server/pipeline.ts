@@ -19,7 +19,9 @@ import { admit } from './stages/admit.ts'
 import { authenticate } from './stages/authenticate.ts'
 import { BackgroundJob } from './stages/background.ts'
 import { dispatch } from './stages/dispatch.ts'
+import { failover } from './stages/failover.ts'
 import { gather, partsOf } from './stages/gather.ts'
+import { hold } from './stages/hold.ts'
 import { once } from './stages/idempotency.ts'
 import { failedInBackground, keepStream, keepWhole, startedInBackground, warmedUp } from './stages/keep.ts'
 import { record, settle, settleFree } from './stages/meter.ts'
@@ -28,7 +30,7 @@ import { prepare } from './stages/prepare.ts'
 import { read } from './stages/read.ts'
 import { recall } from './stages/recall.ts'
 import { relay } from './stages/relay.ts'
-import { reserve } from './stages/reserve.ts'
+import { giveBack, reserve } from './stages/reserve.ts'
 import { respondBackground, respondError, respondReplay, respondStream, respondWhole } from './stages/respond.ts'
 import { route } from './stages/route.ts'
 import type { Answer, Ask } from './wire/wire.ts'
@@ -65,15 +67,28 @@ async function carryOn(admitted: Admitted, deps: Deps): Promise<Reply> {
   const routed = reserved instanceof Promise ? await reserved : reserved
   if (routed.keeping?.background) return await detach(prepare(routed, deps), deps)
   const parts = partsOf(routed)
-  const answered = parts === null ? await dispatch(prepare(routed, deps), deps) : await inParts(routed, parts, deps)
+  const answered = parts === null ? await ask(prepare(routed, deps), deps) : await inParts(routed, parts, deps)
   return isStream(answered) ? stream(answered, deps) : await whole(answered, answered.answer as WholeAnswer, deps)
+}
+
+/** Asks one target after the other, until one answers. */
+function ask(prepared: Prepared, deps: Deps): Promise<Answered> {
+  const steps = {
+    giveBack: (call: Routed) => giveBack(call, deps),
+    reserve: (call: Routed) => reserve(call, deps),
+    prepare: (call: Routed) => prepare(call, deps),
+    dispatch: (call: Prepared) => dispatch(call, deps),
+    hold: (call: Answered & { readonly answer: StreamSource }) => hold(call, deps),
+  }
+  return failover(prepared, steps, deps)
 }
 
 /** For requests with more inputs than their provider takes at a time. */
 function inParts(routed: Routed, parts: readonly Ask[], deps: Deps): Promise<Answered> {
   const exchange = {
     prepare: (part: Routed) => prepare(part, deps),
-    dispatch: (part: Prepared) => dispatch(part, deps),
+    // Numbers of different models mean nothing to each other: all parts go to one target.
+    dispatch: (part: Prepared) => ask({ ...part, targets: [part.target] }, deps),
   }
   return gather(routed, { parts, exchange }, deps)
 }
@@ -114,7 +129,7 @@ async function runDetached(
   deps: Deps,
 ): Promise<void> {
   try {
-    const answered = await dispatch(call, deps)
+    const answered = await ask(call, deps)
     if (isStream(answered)) return (stream(answered, deps).body as StreamBody)(job.sink)
     await whole(answered, answered.answer as WholeAnswer, deps)
   } catch (thrown) {

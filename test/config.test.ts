@@ -59,6 +59,7 @@ describe('without any variable', () => {
       firstByteTimeoutMs: 60_000,
       idleTimeoutMs: 30_000,
       totalTimeoutMs: 600_000,
+      retries: 1,
       maxBodyBytes: 32 * 1024 * 1024,
       journalFsync: 'interval',
       unused: [],
@@ -156,6 +157,7 @@ describe('a good value is taken', () => {
     [{ WATCHLLM_IDLE_TIMEOUT_MS: '5000' }, { idleTimeoutMs: 5_000 }],
     [{ WATCHLLM_TOTAL_TIMEOUT_MS: '86400000' }, { totalTimeoutMs: 86_400_000 }],
     [{ WATCHLLM_MAX_BODY_BYTES: '1024' }, { maxBodyBytes: 1024 }],
+    [{ WATCHLLM_RETRIES: '0' }, { retries: 0 }],
     [{ WATCHLLM_JOURNAL_FSYNC: 'always' }, { journalFsync: 'always' }],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel:4318' }, { unused: ['OTEL_EXPORTER_OTLP_ENDPOINT'] }],
     [{ REDIS_URL: ' redis://u:p@cache:6380/2 ' }, { kv: { redisUrl: 'redis://u:p@cache:6380/2' } }],
@@ -186,6 +188,7 @@ describe('a bad value stops the start with one line that names the variable', ()
   const ints = [
     'PORT',
     'WATCHLLM_MAX_BODY_BYTES',
+    'WATCHLLM_RETRIES',
     ...['CONNECT', 'FIRST_BYTE', 'IDLE', 'TOTAL'].map((phase) => `WATCHLLM_${phase}_TIMEOUT_MS`),
   ]
   const badInts = ['abc', '-1', '1.5', '1e3', '0x10', '8787 8788', '99999999999', 'NaN', 'Infinity', '٣', '80,81']
@@ -195,6 +198,7 @@ describe('a bad value stops the start with one line that names the variable', ()
     ['WATCHLLM_IDLE_TIMEOUT_MS', '0'],
     ['WATCHLLM_TOTAL_TIMEOUT_MS', '86400001'],
     ['WATCHLLM_MAX_BODY_BYTES', '1023'],
+    ['WATCHLLM_RETRIES', '6'],
     ['PUBLIC_URL', 'gw.example.com'],
     ['PUBLIC_URL', 'ftp://gw.example.com'],
     ['PUBLIC_URL', 'https://'],

@@ -50,6 +50,7 @@ const TEXTS = {
   endUser: ['end_user', 'text'],
   metadata: ['metadata', 'text'],
   charge: ['charge', 'text'],
+  tries: ['tries', 'text'],
 } as const
 
 /** A field of CallRecord that is in neither list doesn't compile. */

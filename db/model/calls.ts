@@ -50,6 +50,8 @@ export interface CallRecord {
   readonly endUser: string | null
   /** `x-watchllm-metadata` as given: a JSON object in text. */
   readonly metadata: string | null
+  /** The targets that were asked and did not answer: Tries as JSON (see tries.ts); null: none. */
+  readonly tries: string | null
   /** How it was charged and who paid: a Charge as JSON (see charge.ts); null: the installation paid. */
   readonly charge: string | null
 }

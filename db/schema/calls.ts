@@ -41,4 +41,6 @@ export interface CallsTable {
   end_user: string | null
   metadata: string | null
   charge: string | null
+  /** A JSON array of Try (see model/tries.ts); null: the first target answered. */
+  tries: string | null
 }

@@ -1,6 +1,7 @@
 import type { CallRecord } from '../../db/model/calls.ts'
 import { MULTIPLIER_ONE, readCharge } from '../../db/model/charge.ts'
 import { type CostLine, costLines, formatUsd } from '../../db/model/money.ts'
+import { readTries } from '../../db/model/tries.ts'
 import type { Deps, Receipt } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Reply } from '../http.ts'
@@ -67,13 +68,27 @@ function face({ call, price }: Receipt): Record<string, unknown> {
     latency_ms: call.latencyUs / 1000,
     overhead_ms: call.overheadUs / 1000,
     first_byte_ms: call.firstByteUs === null ? null : call.firstByteUs / 1000,
-    attempts: call.provider === null ? [] : [{ provider: call.provider, model: call.model, outcome: call.outcome }],
+    attempts: attempts(call),
     adapted: call.adapted === null ? [] : call.adapted.split(','),
     upstream_request_id: call.upstreamId,
     client_request_id: call.clientRequestId,
     user: call.endUser,
     metadata: call.metadata === null ? null : JSON.parse(call.metadata),
   }
+}
+
+/** Every target that was asked, in the order in which it was; the last is whose answer the caller got, if any. */
+function attempts({ provider, model, outcome, tries, attempts: count }: CallRecord): readonly object[] {
+  const failed = readTries(tries).map((one) => ({
+    provider: one.provider,
+    model: one.model,
+    outcome: 'error',
+    fault: one.fault,
+    provider_status: one.status,
+    latency_ms: one.ms,
+  }))
+  const answered = provider !== null && count > failed.length
+  return answered ? [...failed, { provider, model, outcome }] : failed
 }
 
 const COUNTER_NAMES: { readonly [counter in CostLine['counter']]: string } = {

@@ -16,7 +16,7 @@ const NOT_ASCII = /[\x7f-\uffff]/g
 const NO_CACHE = ',"cacheRead":0,"cacheWrite5m":0,"cacheWrite1h":0'
 const NO_MEDIA = ',"audioInput":0,"audioOutput":0,"imageInput":0,"imageOutput":0'
 const NO_EXTRAS = ',"clientRequestId":null,"endUser":null,"metadata":null'
-const NO_CHARGE = ',"chargedPico":null,"charge":null'
+const NO_CHARGE = ',"chargedPico":null,"charge":null,"tries":null'
 const ALL_WELL = ',"status":200,"outcome":"done","errorCode":null,"attempts":1'
 
 function toAscii(json: string): string {
@@ -103,8 +103,8 @@ function extrasText(r: CallRecord): string {
 }
 
 function chargeText(r: CallRecord): string {
-  if (r.chargedPico === null && r.charge === null) return NO_CHARGE
-  return `,"chargedPico":${r.chargedPico},"charge":${quoteOrNull(r.charge)}`
+  if (r.chargedPico === null && r.charge === null && r.tries === null) return NO_CHARGE
+  return `,"chargedPico":${r.chargedPico},"charge":${quoteOrNull(r.charge)},"tries":${quoteOrNull(r.tries)}`
 }
 
 function usageText(u: Usage): string {

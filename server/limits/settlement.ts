@@ -1,7 +1,7 @@
 import type { Verdict, Wish } from '../../db/kv/kv.ts'
 import { chargePico, OWN_KEY_CHARGE, writeCharge } from '../../db/model/charge.ts'
 import { PICO_PER_NANO } from '../../db/model/money.ts'
-import type { Call } from '../call.ts'
+import type { Call, Routed } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import type { Holding } from './held.ts'
 import { moveOn } from './queue.ts'
@@ -53,6 +53,11 @@ export function settleUse(call: Call, used: Used, deps: Deps): Paid | Promise<Pa
   }
   const lacks = lacksOf(holding, owed)
   return lacks.length === 0 ? finish() : takeMore({ holding, lacks, finish }, call, deps)
+}
+
+/** Lets go of all that a call holds: it has used nothing, and may hold anew. */
+export function giveBack(call: Routed, deps: Deps): void {
+  if (call.holding !== undefined) count(call, call.holding, { tokens: 0, pico: 0 }, deps)
 }
 
 interface Lack {

@@ -1,7 +1,8 @@
 import type { CallRecord } from '../../db/model/calls.ts'
 import { costPico, formatUsd, PICO_PER_NANO, type Price } from '../../db/model/money.ts'
+import { writeTries } from '../../db/model/tries.ts'
 import { inputTotal, NO_USAGE, outputTotal } from '../../db/model/usage.ts'
-import type { Call, Ending, Settled } from '../call.ts'
+import { attemptsOf, type Call, type Ending, type Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { type Paid, settleUse } from '../limits/settlement.ts'
 import { tellMissing } from '../limits/watch.ts'
@@ -51,8 +52,9 @@ function close(call: Call, { ending, price, cost, paid }: Closing, deps: Deps): 
   const { target, principal } = call
   const { metered } = ending
   const latencyMs = deps.clock.monotonic() - call.startedAt
-  const providerMs =
+  const lastMs =
     call.timing === undefined ? 0 : (ending.providerEndedAt ?? call.timing.firstByteAt) - call.timing.sentAt
+  const providerMs = call.tries === undefined ? lastMs : call.tries.reduce((sum, { ms }) => sum + ms, lastMs)
   const record: CallRecord = {
     id: call.id,
     createdAtMs: call.receivedAtMs,
@@ -75,7 +77,7 @@ function close(call: Call, { ending, price, cost, paid }: Closing, deps: Deps): 
     latencyUs: Math.round(latencyMs * 1000),
     overheadUs: Math.max(0, Math.round((latencyMs - providerMs) * 1000)),
     firstByteUs: call.timing === undefined ? null : Math.round((call.timing.firstByteAt - call.startedAt) * 1000),
-    attempts: target === undefined ? 0 : 1,
+    attempts: attemptsOf(call),
     route: target?.rule ?? null,
     adapted: call.adapted ?? null,
     upstreamId: short(call.timing?.upstreamId ?? null),
@@ -83,6 +85,7 @@ function close(call: Call, { ending, price, cost, paid }: Closing, deps: Deps): 
     endUser: call.ask?.endUser ?? null,
     metadata: call.options?.metadata ?? null,
     charge: paid.charge,
+    tries: call.tries === undefined ? null : writeTries(call.tries),
   }
   if (cost !== null && cost > 0 && target?.account.own === false) {
     deps.pauses?.spent(target.provider.id, cost, call.receivedAtMs)

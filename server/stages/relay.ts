@@ -132,6 +132,8 @@ class Relay implements StreamReader {
 
   #fail(error: GatewayError): void {
     this.#over = true
+    const { provider, account } = this.#call.target
+    if (error.fault !== null) this.#deps.breaker?.failed(provider.id, account.id, error.fault)
     this.#deps.log.warn('A stream broke off', { request: this.#call.id, code: error.code, cause: error.cause })
     this.#settle('cut', error.code, (settled) => {
       // No bytes among bytes can say that these are not all.

@@ -1,7 +1,10 @@
 import type { Routed } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { hold } from '../limits/holding.ts'
+import { giveBack } from '../limits/settlement.ts'
 import { windowsOf } from '../limits/standing.ts'
+
+export { giveBack }
 
 /**
  * Takes what the call may use at most of tokens, spending and credits, so that none is ever overdrawn; what is held is

@@ -1,4 +1,4 @@
-import type { Answered, Call, Quota, Rate, Settled } from '../call.ts'
+import { type Answered, attemptsOf, type Call, type Quota, type Rate, type Settled } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { faceOf, type GatewayError, retryHeaders } from '../errors.ts'
 import type { Reply, StreamBody } from '../http.ts'
@@ -76,7 +76,7 @@ function headersOf(call: Call, type: string, settled: Settled | null): string[] 
   if (call.target !== undefined) {
     const { provider, model, rule } = call.target
     headers.push('x-watchllm-provider', provider.id, 'x-watchllm-model', safe(model))
-    headers.push('x-watchllm-route', rule, 'x-watchllm-attempts', '1')
+    headers.push('x-watchllm-route', rule, 'x-watchllm-attempts', String(attemptsOf(call)))
   }
   if (call.adapted !== undefined && call.adapted !== null) headers.push('x-watchllm-adapted', call.adapted)
   if (settled !== null) {

@@ -34,9 +34,11 @@ interface Choice {
 export function route(call: Admitted, deps: Deps): Routed {
   // Nobody is asked: the model may be any, or none.
   if (call.service.wire.id === 'openai-input-tokens') {
-    return grow(call, { target: countHere(call, { provider: counter.id, model: call.ask.model, rule: 'counter' }) })
+    const target = countHere(call, { provider: counter.id, model: call.ask.model, rule: 'counter' })
+    return grow(call, { target, targets: [target] })
   }
-  return grow(call, { target: targetOf(call, choose(call, deps), deps) })
+  const target = targetOf(call, choose(call, deps), deps)
+  return grow(call, { target, targets: [target] })
 }
 
 function choose(call: Admitted, deps: Deps): Choice {

@@ -41,6 +41,7 @@ export function sampleCall(changes: Partial<CallRecord> = {}): CallRecord {
     endUser: null,
     metadata: null,
     charge: null,
+    tries: null,
     ...changes,
   }
 }

@@ -65,6 +65,7 @@ const SETTINGS: Settings = {
   totalTimeoutMs: 600_000,
   maxBodyBytes: 32 * 1024 * 1024,
   nanoPerToken: 1000,
+  retries: 0,
 }
 
 /** The whole app on the parts that main.ts gives it, save for the journal and the store of keys, which are in memory. */

@@ -84,7 +84,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'server/fetch', files: /^server\/fetch\.ts$/, may: ['server/http'] },
   {
     name: 'server/deps',
-    files: /^server\/deps\.ts$/,
+    files: /^server\/(deps|control)\.ts$/,
     types: [DB_MODEL, 'db/kv/contract', 'db/stores', 'db', 'server/providers', 'server/upstream'],
   },
   {

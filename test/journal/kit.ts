@@ -44,6 +44,7 @@ export function call(n: number, changes: Partial<CallRecord> = {}): CallRecord {
     endUser: null,
     metadata: null,
     charge: null,
+    tries: null,
     ...changes,
   }
 }

@@ -66,6 +66,7 @@ describe('recordLine', () => {
         endUser: textOrNull(),
         metadata: textOrNull(),
         charge: random.pick([null, '{"a":1}', text()]),
+        tries: random.pick([null, '[{"a":1}]', text()]),
       })
       const line = recordLine(record)
       expect(line).toMatch(/^[\x20-\x7e]+\n$/)

@@ -80,6 +80,7 @@ describe('the record of a call', () => {
         endUser: 'u_1',
         metadata: '{"team":"a"}',
         charge: null,
+        tries: null,
       } satisfies CallRecord,
     ])
     expect(JSON.stringify(app.records)).not.toContain(PROJECT_KEY)
