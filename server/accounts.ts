@@ -1,4 +1,4 @@
-import type { Account, Deps, Principal } from './deps.ts'
+import type { Account, Accounts, Deps, Principal, Weighted } from './deps.ts'
 
 type Known = Pick<Principal, 'accounts'>
 
@@ -11,6 +11,27 @@ export function accountFor({ accounts }: Known, providerId: string, deps: Pick<D
   const own = accounts.of(providerId)
   if (own !== null) return own
   return accounts.isLocked?.(providerId) === true ? null : deps.credentials.of(providerId)
+}
+
+const NONE: readonly Weighted[] = Object.freeze([])
+
+/** All accounts that a principal's calls may go with: of whom `accountFor` says, never of both. */
+export function poolFor(
+  { accounts }: Known,
+  providerId: string,
+  { credentials }: Pick<Deps, 'credentials'>,
+): readonly Weighted[] {
+  if (accounts === undefined) return allOf(credentials, providerId)
+  const own = allOf(accounts, providerId)
+  if (own.length > 0) return own
+  return accounts.isLocked?.(providerId) === true ? NONE : allOf(credentials, providerId)
+}
+
+/** Where nobody can name them all, the one that there is. */
+function allOf(accounts: Accounts, providerId: string): readonly Weighted[] {
+  if (accounts.all !== undefined) return accounts.all(providerId)
+  const account = accounts.of(providerId)
+  return account === null ? NONE : [{ account, weight: 1 }]
 }
 
 /** Why there is no account: keys that no master secret opens, `own` ones or the platform's; null: there are no keys. */

@@ -3,7 +3,7 @@ import type { ConversationPlace } from '../db/model/conversations.ts'
 import type { Price } from '../db/model/money.ts'
 import type { KeptTurn } from '../db/model/responses.ts'
 import type { Try } from '../db/model/tries.ts'
-import type { Account, Principal } from './deps.ts'
+import type { Account, Principal, Ticket } from './deps.ts'
 import type { GatewayError } from './errors.ts'
 import type { Incoming } from './http.ts'
 import type { Holding } from './limits/held.ts'
@@ -64,6 +64,10 @@ export interface Received {
 
 export interface Known extends Received {
   readonly principal: Principal
+  /** Among the calls in flight: given back when the call is settled. Absent: nobody counts. */
+  readonly place?: Ticket
+  /** The body as its caller sent it, where what is said in calls is kept: what is asked of a provider may be another. */
+  readonly sent?: Uint8Array
 }
 
 export interface Asked extends Known {
@@ -179,7 +183,7 @@ export interface WholeAnswer {
   readonly endedAt: number
   /** What the provider calls the bytes, where the line passes them as they are; else null. */
   readonly contentType?: string | null
-  /** The bytes as read already, where they came in several pieces. */
+  /** The bytes as read. */
   readonly read?: Answer
 }
 
@@ -257,6 +261,11 @@ export function grow<C extends Received, More extends object>(call: C, more: Mor
 export function attemptsOf({ target, tries, answer }: Call): number {
   if (target === undefined) return 0
   return tries === undefined ? 1 : tries.length + (answer === undefined ? 0 : 1)
+}
+
+/** What was answered was no answer. */
+export function dropAnswer(call: Prepared): void {
+  delete (call as { answer?: Answered['answer'] }).answer
 }
 
 /** The call as it was before its target was asked, for another target. */

@@ -1,8 +1,9 @@
 import { credentialContext, DEFAULT_WEIGHT, type SealedCredential } from '../db/model/credentials.ts'
 import type { ProviderCredentialStore } from '../db/stores/provider-credentials.ts'
 import type { Vault } from '../db/vault.ts'
+import { drawerOf } from './affinity.ts'
 import type { Config, EnvAccount, Place } from './config.ts'
-import type { Account, Accounts, Clock, Log, OpenedCredential, Random, Timer } from './deps.ts'
+import type { Account, Accounts, Clock, Log, OpenedCredential, Random, Timer, Weighted } from './deps.ts'
 
 export interface CredentialOptions {
   readonly store: Pick<ProviderCredentialStore, 'load'>
@@ -29,13 +30,11 @@ export interface OpenCredentials {
 
 /** After this the platform's credentials are asked for again when they couldn't be loaded. */
 const RETRY_MS = 5_000
-/** Random bytes drawn at a time. */
-const DRAWN_BYTES = 1024
 
 /** Provider credentials in memory, with their keys. */
 export function openCredentials(options: CredentialOptions): OpenCredentials {
   const { store, vault, config, clock, log } = options
-  const draw = drawer(options.random)
+  const draw = drawerOf(options.random)
   const told = new Set<string>()
   const environment = environmentAccounts(config.accounts)
   let platform: Accounts = accountsFrom(environment, draw)
@@ -89,6 +88,7 @@ export function openCredentials(options: CredentialOptions): OpenCredentials {
   return {
     platform: {
       of: (provider) => platform.of(provider),
+      all: (provider) => platform.all!(provider),
       isLocked: (provider) => platform.isLocked!(provider),
     },
     accountsOf: async (projectId) => accountsFrom(weighed(await store.load(projectId), true), draw),
@@ -109,11 +109,13 @@ interface Weighed {
   readonly account: Account | null
 }
 
-/** Accounts of one provider, each with the sum of the weights up to and with it. */
+/** Accounts of one provider, and of each the sum of the weights up to and with it. */
 interface Pool {
-  readonly accounts: readonly Account[]
+  readonly all: readonly Weighted[]
   readonly bounds: readonly number[]
 }
+
+const NONE: readonly Weighted[] = Object.freeze([])
 
 function accountsFrom(all: readonly Weighed[], draw: () => number): Accounts {
   const pools = new Map<string, Pool>()
@@ -124,46 +126,33 @@ function accountsFrom(all: readonly Weighed[], draw: () => number): Accounts {
     of(provider) {
       const pool = pools.get(provider)
       if (pool === undefined) return null
-      return pool.accounts.length > 1 ? pick(pool, draw) : (pool.accounts[0] ?? null)
+      return pool.all.length > 1 ? pick(pool, draw) : (pool.all[0]?.account ?? null)
     },
-    isLocked: (provider) => pools.get(provider)?.accounts.length === 0,
+    all: (provider) => pools.get(provider)?.all ?? NONE,
+    isLocked: (provider) => pools.get(provider)?.all.length === 0,
   }
 }
 
 /** The first keeps what calls may name, such as files: the others point to it. */
-function poolOf(all: readonly Weighed[]): Pool {
-  const accounts: Account[] = []
+function poolOf(weighed: readonly Weighed[]): Pool {
+  const all: Weighted[] = []
   const bounds: number[] = []
   let sum = 0
-  for (const { account, weight } of all) {
+  for (const { account, weight } of weighed) {
     if (account === null) continue
-    const home = accounts[0]
-    accounts.push(home === undefined ? account : { ...account, home })
+    const home = all[0]?.account
+    all.push({ account: home === undefined ? account : { ...account, home }, weight })
     sum += weight
     bounds.push(sum)
   }
-  return { accounts, bounds }
+  return { all, bounds }
 }
 
-function pick({ accounts, bounds }: Pool, draw: () => number): Account {
+function pick({ all, bounds }: Pool, draw: () => number): Account {
   const at = draw() % bounds[bounds.length - 1]!
   let chosen = 0
   while (bounds[chosen]! <= at) chosen++
-  return accounts[chosen]!
-}
-
-/** Whole numbers below 2^32, drawn many at a time: a choice allocates nothing. */
-function drawer(random: Random): () => number {
-  let bytes = new DataView(new ArrayBuffer(0))
-  let at = 0
-  return () => {
-    if (at >= bytes.byteLength) {
-      bytes = new DataView(random.bytes(DRAWN_BYTES).slice().buffer)
-      at = 0
-    }
-    at += 4
-    return bytes.getUint32(at - 4)
-  }
+  return all[chosen]!.account
 }
 
 function environmentAccounts(accounts: ReadonlyMap<string, EnvAccount>): readonly Weighed[] {

@@ -1,5 +1,6 @@
 import type { Kv } from '../db/kv/kv.ts'
 import type { AlertEvent } from '../db/model/alerts.ts'
+import type { BodyFacts, KeptCall } from '../db/model/call-bodies.ts'
 import type { CallRecord } from '../db/model/calls.ts'
 import type { Conversation, ConversationItem, ConversationPast, ConversationTurn } from '../db/model/conversations.ts'
 import type { Claimed, HeldKey, IdempotencyClaim, KeptAnswer } from '../db/model/idempotency.ts'
@@ -9,8 +10,10 @@ import type { Credits, Limit } from '../db/model/limits.ts'
 import type { Price } from '../db/model/money.ts'
 import type { Plan } from '../db/model/plans.ts'
 import type { KeptResponse, KeptTurn, ResponseStatus } from '../db/model/responses.ts'
-import type { Fault } from '../db/model/tries.ts'
+import type { BodyRules } from '../db/model/settings.ts'
 import type { Control } from './control.ts'
+
+import type { ProviderHealth } from './provider-health.ts'
 import type { Provider } from './providers/provider.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -25,6 +28,7 @@ export type {
   Person,
   Plans,
 } from './control.ts'
+export type { AccountHealth, Breaker, FailureFacts, HealthState, ProviderHealth } from './provider-health.ts'
 
 /** Everything the app uses but doesn't make: passed in by main.ts, or by a test. */
 export interface Deps {
@@ -46,6 +50,8 @@ export interface Deps {
   readonly log: Log
   readonly settings: Settings
   readonly prices: Prices
+  /** What is said in calls, for projects that have it kept; absent: nobody keeps any. */
+  readonly bodies?: Bodies
   /** What models cost of credits against their list price; absent: 1.0 each. */
   readonly multipliers?: ModelMultipliers
   /** Absent: no provider is ever paused. */
@@ -92,54 +98,6 @@ export interface Pauses {
   spent(provider: string, costPico: number, atMs: number): void
 }
 
-/** Which accounts at providers are worth a call. Every method is cheap and never throws. */
-export interface Breaker {
-  /**
-   * Whether a call may be sent there now. Where the time of an open breaker is over, the first to ask gets the one probe,
-   * over all instances; then it is a promise.
-   */
-  mayTry(provider: string, account: string): boolean | Promise<boolean>
-  /** Whether it is open, without asking for the probe. */
-  isOpen(provider: string, account: string): boolean
-  succeeded(provider: string, account: string): void
-  /** Told of faults of the account or its provider only: never of `caller` and `model`. */
-  failed(provider: string, account: string, fault: Fault, told?: FailureFacts): void
-  /** The probe's call was never made, or says nothing since its caller went away: the next may probe. */
-  released(provider: string, account: string): void
-}
-
-/** What is known of a failure beside its fault. */
-export interface FailureFacts {
-  /** Of `overload`: so long its provider asks not to be called, 0: it doesn't say. The account rests until then. */
-  readonly restMs?: number
-  /** Whose own account it is, who is told when it can't be used; absent or null: the platform's. */
-  readonly organizationId?: string | null
-}
-
-/** What the breaker knows, for people. */
-export interface ProviderHealth extends Breaker {
-  /** Of one account; another instance's word on it is waited for where it wasn't heard of before. Never rejects. */
-  accountHealth(provider: string, account: string): Promise<AccountHealth>
-  /** Of a provider, by the accounts that somebody's calls go with: it is as healthy as the best of them. Never rejects. */
-  health(provider: string, accounts: readonly string[]): Promise<HealthState>
-  /** Lets calls go again to all accounts, those of a provider, or one of them, on every instance, as if nothing had failed. */
-  reset(provider?: string, account?: string): void
-}
-
-export interface HealthState {
-  readonly status: 'healthy' | 'unhealthy'
-  readonly consecutiveFailures: number
-  /** Epoch milliseconds, null: none is known of. */
-  readonly lastFailureMs: number | null
-}
-
-export interface AccountHealth extends HealthState {
-  /** What went wrong last, null: nothing that is known of. */
-  readonly fault: Fault | null
-  /** Calls don't go there before, epoch milliseconds; null: they do, or the one that tries it out may. */
-  readonly restsUntilMs: number | null
-}
-
 /** How fast models answer here: averages that forget. */
 export interface Speeds {
   /** Milliseconds to the first byte; null: not known. */
@@ -151,11 +109,34 @@ export interface Speeds {
 export interface Overload {
   /** Null: there are too many; it is refused with 503. */
   enter(tenant: string): Ticket | null
+  /** What a refused caller is told: whole seconds, 1 to 10, spread so that not all come back at once. */
+  retryAfterS(): number
 }
 
 export interface Ticket {
   /** Once, from whichever exit. */
   leave(outcome: 'done' | 'failed' | 'gone'): void
+}
+
+/** What is said in calls, kept sealed: server/bodies.ts. Keeping it is never in a call's way. */
+export interface Bodies {
+  /** Takes a call's request, and its answer as it comes. Cheap, and never throws. */
+  take(facts: BodyFacts, request: SentBody, rules: BodyRules): BodyTake
+  /** With its texts opened; null: none are kept. @throws when the database can't be asked, or no secret opens them */
+  find(projectId: string, callId: string): Promise<KeptCall | null>
+}
+
+export interface SentBody {
+  readonly bytes: Uint8Array
+  readonly contentType: string | null
+}
+
+/** Neither throws. */
+export interface BodyTake {
+  /** Bytes of the answer as its caller gets them; they are copied. */
+  push(chunk: Uint8Array): void
+  /** Nothing more will come, for whatever reason. Only the first time counts. @param contentType of the answer */
+  end(contentType: string | null): void
 }
 
 export interface Prices {
@@ -215,8 +196,16 @@ export interface Account {
 export interface Accounts {
   /** The account at a provider, of several one by their weights; null when there is none that can be used. */
   of(providerId: string): Account | null
+  /** All at the provider that can be used, in the order of their making; the same list until one is changed. */
+  all?(providerId: string): readonly Weighted[]
   /** There are some, and no master secret of this process opens their keys. */
   isLocked?(providerId: string): boolean
+}
+
+export interface Weighted {
+  readonly account: Account
+  /** Its share of the calls is its part of the sum. Above 0. */
+  readonly weight: number
 }
 
 /** The platform's accounts: those of the environment, and those that the operator has added. */

@@ -63,7 +63,7 @@ export function refusalOf(refusal: Refusal): GatewayError {
   if (status === 401 || status === 402 || status === 403 || status === 429) {
     return refusedAccount(provider, options)
   }
-  const fault = status === 503 || status === 529 ? 'overload' : 'provider'
+  const fault = status < 400 ? 'nonsense' : status === 503 || status === 529 ? 'overload' : 'provider'
   return new GatewayError('provider_error', `${provider} failed with ${status}`, { ...options, fault })
 }
 

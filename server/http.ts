@@ -11,8 +11,14 @@ export interface Incoming {
   /**
    * The whole body, as sent. @throws BodyTooLarge above `limitBytes`, as soon as that is known
    * @throws BodyBroken when the caller went away in the middle
+   * @throws NoRoom when the bodies of all requests take too much memory for this one
    */
   body(limitBytes: number): Promise<Uint8Array>
+  /**
+   * Counts bytes that are held for this request beside its body, such as what it unpacks to, until its answer is there;
+   * a negative number gives back. False: there is no room for them, and they aren't counted. Absent: nobody counts.
+   */
+  hold?(bytes: number): boolean
   /** Calls back once if the caller goes away before its answer is complete. */
   onGone(callback: () => void): void
   readonly remoteAddress: string | null
@@ -68,6 +74,9 @@ export type Connect = (incoming: Incoming) => Promise<Reply | ((peer: Peer) => T
 export class BodyTooLarge extends Error {}
 
 export class BodyBroken extends Error {}
+
+/** The memory for requests' bodies is used up: this one may come again. */
+export class NoRoom extends Error {}
 
 export interface Listener {
   /** Such as `http://127.0.0.1:8787`. */

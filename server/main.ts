@@ -12,7 +12,9 @@ import { createVault, readOrMakeSecrets } from '../db/vault.ts'
 import { type OpenAlerts, openAlerts } from './alerts.ts'
 import { type App, createApp } from './app.ts'
 import { type BillingOptions, openBilling } from './billing.ts'
+import { openBodies } from './bodies.ts'
 import { bootstrap, bootstrapAdmin } from './bootstrap.ts'
+import { openBreaker } from './breaker.ts'
 import { type Config, ConfigError, environment, readConfig } from './config.ts'
 import { hashPassword } from './console/people/password.ts'
 import { createPeople } from './console/people.ts'
@@ -21,6 +23,7 @@ import type { Control, Deps } from './deps.ts'
 import type { OpenDirectory } from './directory.ts'
 import { openJobs } from './jobs.ts'
 import { type OpenJournal, openJournal } from './journal.ts'
+import { openRecount } from './limits/recount.ts'
 import { openMail } from './mail.ts'
 import { directoryOf } from './main/directory.ts'
 import { hearKeyChanges } from './main/key-changes.ts'
@@ -28,6 +31,7 @@ import { openKv } from './main/kv.ts'
 import { plansOf, pricesOf } from './main/presets.ts'
 import { sweepJobs } from './main/sweeping.ts'
 import { type OpenMultipliers, openMultipliers } from './multipliers.ts'
+import { openOverload } from './overload.ts'
 import { type OpenPauses, openPauses } from './pauses.ts'
 import { openPlans } from './plans.ts'
 import { PROVIDERS, providersWith } from './providers/index.ts'
@@ -37,8 +41,9 @@ import { readAssets } from './runtime/assets.ts'
 import { systemLog } from './runtime/log.ts'
 import { hostGuard } from './runtime/public-address.ts'
 import { currentRuntime, type Runtime } from './runtime/runtime.ts'
-import { systemClock, systemRandom } from './runtime/system.ts'
+import { systemClock, systemMemory, systemRandom } from './runtime/system.ts'
 import { webSockets } from './runtime/websocket.ts'
+import { openSpeeds } from './speeds.ts'
 import { VERSION } from './version.ts'
 
 export { ConfigError, FolderLockedError }
@@ -184,6 +189,12 @@ async function open(): Promise<Gateway> {
     })
     closing.push(() => told.close())
     alerts = told
+    const breaker = openBreaker({ kv, clock: systemClock, log, raise: (event) => told.raise(event) })
+    closing.push(async () => breaker.close())
+    const bodies = openBodies({ store: stores.callBodies, vault, clock: systemClock, log })
+    closing.push(() => bodies.close())
+    const overload = openOverload({ clock: systemClock, log, memory: systemMemory() })
+    closing.push(async () => overload.close())
     const billing = billingOf(config, {
       ...{ stores, plans, kv, mail, random, log, clock: systemClock, publicUrl: () => publicUrl },
       alerts: told,
@@ -206,6 +217,7 @@ async function open(): Promise<Gateway> {
       alerts: told,
       multipliers,
       pauses,
+      line: { breaker, bodies, overload, speeds: openSpeeds({ clock: systemClock }) },
       credentials,
       config,
       prices,
@@ -221,12 +233,16 @@ async function open(): Promise<Gateway> {
       random,
     })
     await pauses.load()
+    const { payers, creditsOf } = stores.ledger
+    const recount = openRecount({ kv, payers, creditsOf, journal, clock: systemClock, random, log })
+    closing.push(async () => recount.close())
     const jobs = openJobs({
       jobs: [
-        ...sweepJobs({ responses, idempotency, people: stores.people }),
+        ...sweepJobs({ responses, idempotency, people: stores.people, callBodies: stores.callBodies }),
         ...(billing === null ? [] : [billing.job]),
         ...told.jobs,
         reconcileJob({ deps, control }),
+        recount.job,
       ],
       ...{ lock: stores.jobRuns, clock: systemClock, random, log },
     })
@@ -264,6 +280,7 @@ interface Parts {
   readonly alerts: OpenAlerts
   readonly multipliers: OpenMultipliers
   readonly pauses: OpenPauses
+  readonly line: Required<Pick<Deps, 'bodies' | 'breaker' | 'overload' | 'speeds'>>
   readonly config: Config
   readonly prices: Deps['prices']
   readonly directory: OpenDirectory
@@ -287,6 +304,7 @@ async function depsOf(parts: Parts): Promise<Deps> {
     alerts: parts.alerts,
     multipliers: parts.multipliers,
     pauses: parts.pauses,
+    ...parts.line,
     directory,
     credentials: parts.credentials.platform,
     upstream,

@@ -33,7 +33,8 @@ import { relay } from './stages/relay.ts'
 import { giveBack, reserve } from './stages/reserve.ts'
 import { respondBackground, respondError, respondReplay, respondStream, respondWhole } from './stages/respond.ts'
 import { route } from './stages/route.ts'
-import type { Answer, Ask } from './wire/wire.ts'
+import { refusedEarly, type Simulation, simulated } from './stages/simulate.ts'
+import type { Ask } from './wire/wire.ts'
 
 /** Who holds a request's key, and its body: all that endpoints which call no model need of the line. */
 export { principalOf } from './stages/authenticate.ts'
@@ -58,10 +59,25 @@ export async function answer(received: Received, deps: Deps): Promise<Reply> {
 /** What of the line the answers take that several requests get. */
 const STEPS = { carryOn, settle: settleFree, recorded, record: recordOrSay, respondReplay }
 
+/** What a request would do: the line up to its targets, without taking anything. @throws GatewayError for a bad key or body */
+export async function simulate(received: Received, deps: Deps): Promise<Simulation> {
+  const asked = await read(await authenticate(received, deps), deps)
+  asked.place?.leave('done')
+  try {
+    return await simulated(route({ ...asked, rate: null }, deps), (call) => prepare(call, deps), deps)
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) return refusedEarly(thrown)
+    throw thrown
+  }
+}
+
 /** The rest of the line: the call is made, unless its answer is there already. */
 async function carryOn(admitted: Admitted, deps: Deps): Promise<Reply> {
   const recalled = admitted.service.keeps === true ? await recall(admitted, deps) : admitted
-  if (keeps(recalled) && recalled.keeping.warmUp) return respondBackground(recalled, warmedUp(recalled))
+  if (keeps(recalled) && recalled.keeping.warmUp) {
+    recalled.place?.leave('done')
+    return respondBackground(recalled, warmedUp(recalled))
+  }
   const owned = own(route(recalled, deps), deps)
   const reserved = reserve(owned instanceof Promise ? await owned : owned, deps)
   const routed = reserved instanceof Promise ? await reserved : reserved
@@ -78,6 +94,7 @@ function ask(prepared: Prepared, deps: Deps): Promise<Answered> {
     reserve: (call: Routed) => reserve(call, deps),
     prepare: (call: Routed) => prepare(call, deps),
     dispatch: (call: Prepared) => dispatch(call, deps),
+    read: readAnswer,
     hold: (call: Answered & { readonly answer: StreamSource }) => hold(call, deps),
   }
   return failover(prepared, steps, deps)
@@ -140,7 +157,7 @@ async function runDetached(
 }
 
 async function whole(call: Answered, given: WholeAnswer, deps: Deps): Promise<Reply> {
-  const read = given.read ?? readAnswer(call, given)
+  const read = given.read!
   const ending = { outcome: 'done', status: 200, errorCode: null, metered: read } as const
   const closing = settle(call, { ...ending, providerEndedAt: given.endedAt }, deps)!
   const settled = closing instanceof Promise ? await closing : closing
@@ -163,13 +180,18 @@ async function recorded(settled: Settled, deps: Deps): Promise<void> {
   }
 }
 
-function readAnswer(call: Answered, given: WholeAnswer): Answer {
+function readAnswer(call: Answered & { readonly answer: WholeAnswer }): Answered {
+  const { answer, target } = call
+  const { wire } = target
   try {
-    const { wire } = call.target
-    if (wire.pass !== undefined) return wire.pass.readAnswer(given.bytes, given.contentType ?? null)
-    return wire.readAnswer(given.bytes, call.ask)
+    const read =
+      wire.pass === undefined
+        ? wire.readAnswer(answer.bytes, call.ask)
+        : wire.pass.readAnswer(answer.bytes, answer.contentType ?? null)
+    Object.assign(answer, { read })
+    return call
   } catch (error) {
-    throw nonsense(call.target.provider.name, (error as Error).message)
+    throw nonsense(target.provider.name, (error as Error).message)
   }
 }
 

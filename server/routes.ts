@@ -22,13 +22,15 @@ import { messages } from './endpoints/messages.ts'
 import { model, models } from './endpoints/models.ts'
 import { modelsAuto } from './endpoints/models-auto.ts'
 import { moderations } from './endpoints/moderations.ts'
-import { providersHealth } from './endpoints/providers-health.ts'
+import { providersHealth, resetProvidersHealth } from './endpoints/providers-health.ts'
+import { replay } from './endpoints/replay.ts'
 import { request } from './endpoints/requests.ts'
 import { rerank } from './endpoints/rerank.ts'
 import { responses } from './endpoints/responses.ts'
 import { compactResponse } from './endpoints/responses-compact.ts'
 import { responseInputTokens } from './endpoints/responses-input-tokens.ts'
 import { cancelResponse, deleteResponse, inputItems, response } from './endpoints/responses-stored.ts'
+import { simulate } from './endpoints/simulate.ts'
 import { stripeWebhook } from './endpoints/stripe-webhook.ts'
 import type { RouteTable } from './router.ts'
 
@@ -64,7 +66,10 @@ export const routes: RouteTable = [
   ['GET', '/v1/models/auto', modelsAuto],
   ['GET', '/v1/models/{id}', model],
   ['GET', '/v1/providers/health', providersHealth],
+  ['POST', '/v1/providers/health/reset', resetProvidersHealth],
+  ['POST', '/v1/simulate', simulate],
   ['GET', '/v1/requests/{id}', request],
+  ['POST', '/v1/requests/{id}/replay', replay],
   ['GET', '/health', health],
   ['GET', '/livez', livez],
   ['GET', '/readyz', readyz],

@@ -8,6 +8,13 @@
 export interface Kv {
   /** No other process counts here. */
   readonly isAlone?: boolean
+  /** By what a census knows this process. */
+  readonly holder?: string
+  /**
+   * What this process has of a counter at hand, for calls to come: taken there, and used by nobody. Null while a word with
+   * the store is on its way, or there is none: it isn't known then.
+   */
+  atHand?(counter: Counter): number | null
   /**
    * Takes one from a window of `windowMs` that starts at a multiple of it.
    * Promise: never more than `limit` takes succeed in one window, whoever asks; a refused take changes nothing.
@@ -33,6 +40,16 @@ export interface Kv {
    * Saying it twice, or by several instances, changes nothing. It may pass the limit, like `add`.
    */
   atLeast(counter: Counter, used: number, nowMs: number): void | Promise<void>
+  /**
+   * Who may still use, or give back, what was taken from a counter: what a process had open when it was killed stays
+   * used until its window ends, and for ever where that never does. Absent where nobody else counts.
+   */
+  census?(counter: Counter, options: CensusOptions): Promise<Census>
+  /**
+   * Gives back what the dead held, and forgets who isn't known to live: should one of them speak again, all that it ever
+   * had counts as used once more. @returns false when anything has changed since the census: nothing was done
+   */
+  reclaim?(counter: Counter, amount: number, options: ReclaimOptions): Promise<boolean>
   /** What is used of each counter, by everybody, without taking. */
   read(counters: readonly Counter[], nowMs: number): readonly number[] | Promise<readonly number[]>
   /** Tells every subscriber of the channel, those of this process too. Resolves when the store has it; nobody need hear it. */
@@ -64,6 +81,30 @@ export interface Counter {
   readonly endMs: number
 }
 
+export interface Census {
+  /** All that is used, what processes hold for calls to come included. */
+  readonly used: number
+  /** Of that, what is kept for those who live until they ask for it; what they have they know, see `atHand`. */
+  readonly kept: number
+  /** Who lives, this process maybe included. */
+  readonly holders: readonly string[]
+  /** Another one when any of it is different, or was. */
+  readonly mark: string
+}
+
+export interface CensusOptions {
+  /** Who said anything in so long lives. */
+  readonly silentMs: number
+  /** So do they, whatever they said. */
+  readonly alive?: readonly string[]
+}
+
+export interface ReclaimOptions extends CensusOptions {
+  /** Of the census from which it is known. */
+  readonly mark: string
+  readonly nowMs: number
+}
+
 export interface Wish extends Counter {
   /** At least 0. */
   readonly amount: number
@@ -81,6 +122,8 @@ export interface Verdict {
 
 /** A store that several processes use, over a network. Every method is one round trip, and rejects when the store fails. */
 export interface SharedKv extends Kv {
+  census(counter: Counter, options: CensusOptions): Promise<Census>
+  reclaim(counter: Counter, amount: number, options: ReclaimOptions): Promise<boolean>
   /** The counter's name there, which recalls carry. */
   nameOf(counter: Pick<Counter, 'key' | 'endMs'>): string
   /** Leases parts of counters to this process and takes its word on those it has; see leases.ts. */

@@ -18,6 +18,8 @@ export interface LeaseOptions {
   readonly timeoutMs?: number
   /** For how long a call is held up while others, who have what it needs, may give it back; default 100. */
   readonly recallMs?: number
+  /** A process that has nothing to say says that it lives; default 20 s. */
+  readonly beatMs?: number
   /** How many instances to assume when the store was never reached; default 2. */
   readonly assumedInstances?: number
 }
@@ -54,7 +56,7 @@ const FORGET_MS = 60_000
  */
 export function leasedKv(store: SharedKv, options: LeaseOptions): LeasedKv {
   const { id, log = null, clock = systemClock, termMs = 5_000, idleMs = 1_000, timeoutMs = 250 } = options
-  const { recallMs = 100, assumedInstances = 2 } = options
+  const { recallMs = 100, beatMs = BEAT_MS, assumedInstances = 2 } = options
   const health = trouble(log)
   const held = holdings({
     nameOf: store.nameOf,
@@ -97,7 +99,7 @@ export function leasedKv(store: SharedKv, options: LeaseOptions): LeasedKv {
         words.giveBack(lease)
       }
     }
-    if (clock.monotonic() - words.toldAtMs > BEAT_MS && !health.away) words.beat()
+    if (clock.monotonic() - words.toldAtMs > beatMs && !health.away) words.beat()
   }
 
   function takeAll(wishes: readonly Wish[], nowMs: number): Verdict | Promise<Verdict> {
@@ -108,6 +110,15 @@ export function leasedKv(store: SharedKv, options: LeaseOptions): LeasedKv {
 
   return {
     takeAll,
+    holder: `i:${id}`,
+    atHand({ key }) {
+      if (health.away || words.isSpeaking) return null
+      const lease = held.get(key)
+      // What is to go back, under another limit, is still ours as the store knows it.
+      return lease === undefined ? 0 : Math.max(lease.had, lease.knownHad) - lease.spent
+    },
+    census: (counter, options) => inTime(store.census(counter, options), { timeoutMs, clock }),
+    reclaim: (counter, amount, options) => inTime(store.reclaim(counter, amount, options), { timeoutMs, clock }),
     stats: {
       get takes() {
         return takes

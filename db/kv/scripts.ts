@@ -145,3 +145,58 @@ redis.call('PEXPIRE', members, '120000')
 answer[1] = text(math.max(1, redis.call('ZCARD', members)))
 return answer
 `
+
+/**
+ * Who is not silent, or named among the arguments from `first` on, and what is reserved for them; who is; and a mark of all that the
+ * counter's hash says. To be called after load().
+ */
+const HEARD = `
+local function hear(key, members, silent, first)
+  local heard, names, rows, kept = {}, {}, {}, 0
+  local function name(id)
+    if not heard[id] then
+      heard[id] = true
+      names[#names + 1] = id
+    end
+  end
+  for i = first, #ARGV do name(ARGV[i]) end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', members, text(now - silent), '+inf')) do name(id) end
+  local flat = redis.call('HGETALL', key)
+  local old = {}
+  for i = 1, #flat, 2 do
+    local id, value = flat[i], flat[i + 1]
+    rows[#rows + 1] = id .. '=' .. value
+    if id ~= 'used' then
+      local reserved, term = string.match(value, ' (%d+) (%d+)$')
+      if heard[id] or tonumber(term) + silent > now then
+        name(id)
+        kept = kept + tonumber(reserved)
+      else
+        old[#old + 1] = id
+      end
+    end
+  end
+  table.sort(rows)
+  return names, kept, redis.sha1hex(table.concat(rows, ',')), old
+end
+`
+
+/** KEYS: one counter, the set of instances. ARGV: silentMs, then who lives. Answers used, kept, the mark, then the names of who was heard. */
+export const CENSUS = `${LOAD}${HEARD}
+local c = load(KEYS[1], '')
+local names, kept, mark = hear(KEYS[1], KEYS[2], tonumber(ARGV[1]), 2)
+local answer = { text(c.used), text(kept), mark }
+for _, id in ipairs(names) do answer[#answer + 1] = id end
+return answer
+`
+
+/** KEYS: one counter, the set of instances. ARGV: silentMs, the mark, the amount, ttlMs, then who lives. Answers 1, or 0 when the mark is another. */
+export const RECLAIM = `${LOAD}${HEARD}
+local c = load(KEYS[1], '')
+local _, _, mark, old = hear(KEYS[1], KEYS[2], tonumber(ARGV[1]), 5)
+if mark ~= ARGV[2] then return { '0' } end
+redis.call('HSET', KEYS[1], 'used', text(math.max(0, c.used - tonumber(ARGV[3]))))
+for _, id in ipairs(old) do redis.call('HDEL', KEYS[1], id) end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return { '1' }
+`

@@ -1,6 +1,6 @@
 import type { Counter, LeaseAnswer, LeaseGrant, LeaseHolder, LeaseLine, SharedKv, Taken, Verdict, Wish } from './kv.ts'
 import { RECALL } from './kv.ts'
-import { ADD, AT_LEAST, LEASE, READ, TAKE } from './scripts.ts'
+import { ADD, AT_LEAST, CENSUS, LEASE, READ, RECLAIM, TAKE } from './scripts.ts'
 
 /** What a client of Redis must be able to do. Everything rejects when Redis doesn't answer in time. */
 export interface Client {
@@ -25,6 +25,7 @@ export function ttlMs(endMs: number, nowMs: number): number {
 /** A store over a client of Redis. @param prefix goes before every key and channel */
 export function sharedKv(client: Client, prefix = 'watchllm:'): SharedKv {
   const nameOf = ({ key, endMs }: Pick<Counter, 'key' | 'endMs'>): string => `${prefix}c:${endMs}:${key}`
+  const members = `${prefix}instances`
   const channelOf = (channel: string): string => `${prefix}ch:${channel}`
 
   async function takeAll(wishes: readonly Wish[], nowMs: number): Promise<Verdict> {
@@ -48,6 +49,17 @@ export function sharedKv(client: Client, prefix = 'watchllm:'): SharedKv {
     async atLeast(counter, used, nowMs) {
       await client.run(AT_LEAST, [nameOf(counter)], [String(ttlMs(counter.endMs, nowMs)), String(used)])
     },
+    async census(counter, { silentMs, alive = [] }) {
+      const said = await client.run(CENSUS, [nameOf(counter), members], [String(silentMs), ...alive])
+      const [used, kept, mark, ...holders] = Array.isArray(said) ? said.map(String) : []
+      if (mark === undefined) throw new Error(`Redis answered what no script of ours does: ${JSON.stringify(said)}`)
+      return { used: Number(used), kept: Number(kept), mark, holders }
+    },
+    async reclaim(counter, amount, { silentMs, alive = [], mark, nowMs }) {
+      const args = [...[silentMs, mark, amount, ttlMs(counter.endMs, nowMs)].map(String), ...alive]
+      const [done] = numbers(await client.run(RECLAIM, [nameOf(counter), members], args))
+      return done === 1
+    },
     read: async (counters) => numbers(await client.run(READ, counters.map(nameOf), [])),
     async lease(holder: LeaseHolder, lines: readonly LeaseLine[]): Promise<LeaseAnswer> {
       const head = [holder.id, String(holder.termMs), holder.leaving ? '1' : '0', channelOf(RECALL)]
@@ -56,7 +68,7 @@ export function sharedKv(client: Client, prefix = 'watchllm:'): SharedKv {
           String,
         ),
       )
-      const keys = [...lines.map(nameOf), `${prefix}instances`]
+      const keys = [...lines.map(nameOf), members]
       const [instances, ...rest] = numbers(await client.run(LEASE, keys, [...head, ...rows.flat()]))
       const grants = lines.map((_, at): LeaseGrant => {
         const [given, reserved, free, others] = rest.slice(at * 4, at * 4 + 4)

@@ -9,6 +9,8 @@ export interface Talk {
   readonly roundTrips: number
   /** On the monotonic clock. */
   readonly toldAtMs: number
+  /** A word is on its way: what it asks for may have been given. */
+  readonly isSpeaking: boolean
   /** Something is on its way or is still to be said. */
   readonly isBusy: boolean
   /** Resolves when the store has spoken, or is away. */
@@ -231,6 +233,9 @@ export function talk(store: SharedKv, held: Holdings, options: TalkOptions): Tal
     },
     get toldAtMs() {
       return toldAtMs
+    },
+    get isSpeaking() {
+      return busy !== null
     },
     get isBusy() {
       return busy !== null || isDue || waiters.length > 0

@@ -15,6 +15,7 @@ import * as alerts from './0013-alerts.ts'
 import * as reconcile from './0014-reconcile.ts'
 import * as idempotency from './0015-idempotency.ts'
 import * as usageDaily from './0016-usage-daily.ts'
+import * as callBodies from './0017-call-bodies.ts'
 import * as tries from './0018-tries.ts'
 
 /** One step of the schema. Frozen once released: what it did on one machine it must do on all. */
@@ -43,5 +44,6 @@ export const MIGRATIONS: readonly Migration[] = [
   reconcile,
   idempotency,
   usageDaily,
+  callBodies,
   tries,
 ]

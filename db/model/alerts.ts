@@ -17,6 +17,14 @@ export type AlertEvent =
       readonly reason: string
     }
   | {
+      readonly kind: 'credential_refused'
+      /** Whose own key it is; null: one of the platform's, which is nobody else's concern. */
+      readonly organizationId: string | null
+      readonly provider: string
+      /** Its id, `env` for the environment's. */
+      readonly credential: string
+    }
+  | {
       readonly kind: 'price_missing'
       readonly organizationId: string
       readonly provider: string
@@ -89,6 +97,7 @@ export const RULE_KINDS = [
   'payment_failed',
   'provider_paused',
   'provider_down',
+  'credential_refused',
   'price_missing',
   'error_rate',
 ] as const
@@ -152,6 +161,7 @@ export const DEFAULT_RULES: readonly AlertRule[] = [
   defaultRule('credits_low', 'Credits are low'),
   defaultRule('payment_failed', 'Payment failed'),
   defaultRule('provider_paused', 'Provider paused'),
+  defaultRule('credential_refused', 'Provider key refused'),
 ]
 
 /** The rules in force: an organization's own, and each default that none of them stands in for. */

@@ -1,4 +1,12 @@
-import { KEY_DEFAULTS, type KeySettings, PROJECT_DEFAULTS, type ProjectSettings } from './settings.ts'
+import {
+  type BodyRules,
+  KEY_DEFAULTS,
+  type KeySettings,
+  PROJECT_DEFAULTS,
+  type ProjectSettings,
+  ROUTING_DEFAULTS,
+  type RoutingPolicy,
+} from './settings.ts'
 
 /** What settings and plan let the calls of a key do, as one, made when the key is read; limits are limits.ts's. */
 export interface KeyRules {
@@ -10,6 +18,23 @@ export interface KeyRules {
   readonly promptCache: KeySettings['promptCache']
   readonly bodyAdditions: boolean
   readonly joinRetries: boolean
+  /** Null: as ROUTING_DEFAULTS say. */
+  readonly routing: RoutingRules | null
+  /** Null: nothing that is said in its calls is kept. */
+  readonly bodies: BodyRules | null
+}
+
+/** Where calls go when there is a choice. */
+export interface RoutingRules {
+  readonly policy: RoutingPolicy
+  /** Providers, tried in this order after the preferred one. */
+  readonly chain: readonly string[]
+  /** Looked up once: what a name stands for is never another alias. */
+  readonly aliases: ReadonlyMap<string, string>
+  /** By the model that they stand in for; see `fallbacksOf`. */
+  readonly fallbacks: ReadonlyMap<string, readonly string[]>
+  readonly equivalents: boolean
+  readonly hedgeAfterMs: number | null
 }
 
 export interface Preference {
@@ -45,7 +70,40 @@ function rulesFrom(key: KeySettings, project: ProjectSettings, defaultProvider: 
     promptCache: key.promptCache,
     bodyAdditions: key.bodyAdditions,
     joinRetries: key.joinRetries,
+    routing: routingOf(key, project),
+    bodies: project.bodyLogging,
   }
+}
+
+/** Null when all is as it is without settings. */
+function routingOf({ hedgeAfterMs }: KeySettings, project: ProjectSettings): RoutingRules | null {
+  const { policy, chain, aliases, fallbacks, equivalents, ...rest } = { ...ROUTING_DEFAULTS, ...project.routing }
+  const hedge = hedgeAfterMs === 0 ? null : (hedgeAfterMs ?? rest.hedgeAfterMs)
+  const isPlain = policy === ROUTING_DEFAULTS.policy && equivalents && chain.length === 0 && hedge === null
+  const named = { aliases: new Map(Object.entries(aliases)), fallbacks: new Map(Object.entries(fallbacks)) }
+  if (isPlain && named.aliases.size === 0 && named.fallbacks.size === 0) return null
+  return { policy, chain, ...named, equivalents, hedgeAfterMs: hedge }
+}
+
+const NO_FALLBACKS: readonly string[] = []
+
+/**
+ * The models that are tried after one, as the project's settings name them.
+ * @param requested the model's name as the caller said it, which goes first
+ * @param found what it leads to; null: nothing is known by that name
+ */
+export function fallbacksOf(
+  routing: RoutingRules | null | undefined,
+  requested: string,
+  found: { readonly provider: string; readonly model: string } | null,
+): readonly string[] {
+  if (routing === null || routing === undefined || routing.fallbacks.size === 0) return NO_FALLBACKS
+  const { fallbacks } = routing
+  const named = fallbacks.get(requested)
+  if (named !== undefined || found === null) return named ?? NO_FALLBACKS
+  const { provider, model } = found
+  const bare = hasBareName(provider, model) ? fallbacks.get(model) : undefined
+  return fallbacks.get(`${provider}/${model}`) ?? bare ?? NO_FALLBACKS
 }
 
 const NO_RULES = rulesFrom(KEY_DEFAULTS, PROJECT_DEFAULTS, null)
@@ -63,10 +121,10 @@ function preferenceOf(routing: KeySettings['routing'], defaultProvider: string |
   return defaultProvider === null ? null : { provider: defaultProvider, only: false, of: 'project' }
 }
 
-function isNone({ models, endpoints, prefers, ...switches }: KeyRules): boolean {
+function isNone({ models, endpoints, prefers, routing, bodies, ...switches }: KeyRules): boolean {
   const { promptCache, bodyAdditions, joinRetries } = KEY_DEFAULTS
   const isDefault = switches.promptCache === promptCache && switches.bodyAdditions === bodyAdditions
-  const isFree = models.length === 0 && endpoints === null && prefers === null
+  const isFree = models.length === 0 && endpoints === null && prefers === null && routing === null && bodies === null
   return isFree && isDefault && switches.joinRetries === joinRetries
 }
 
@@ -81,6 +139,10 @@ export function mayUse(rules: KeyRules | null | undefined, provider: string, mod
  */
 export function listHas(list: ReadonlySet<string>, provider: string, model: string): boolean {
   if (list.has(`${provider}/*`) || list.has(`${provider}/${model}`)) return true
-  // What has a slash could be another provider's name for another model: it is listed with its provider.
-  return provider === 'sandbox' || !model.includes('/') ? list.has(model) : false
+  return hasBareName(provider, model) && list.has(model)
+}
+
+/** What has a slash could be another provider's name for another model: it is named with its provider. */
+function hasBareName(provider: string, model: string): boolean {
+  return provider === 'sandbox' || !model.includes('/')
 }

@@ -52,6 +52,45 @@ export const ownLimitsSchema = z.strictObject({
 })
 export type OwnLimits = z.infer<typeof ownLimitsSchema>
 
+/** What comes first where several targets could answer. `order`: what was asked for, then in the order of the settings. */
+export const ROUTING_POLICIES = ['order', 'cheapest', 'fastest', 'balanced'] as const
+export type RoutingPolicy = (typeof ROUTING_POLICIES)[number]
+
+export const MAX_CHAIN = 32
+export const MAX_ALIASES = 100
+export const MAX_FALLBACK_MODELS = 100
+export const MAX_FALLBACKS = 8
+
+/** Milliseconds without an answer after which the next target is asked as well. */
+const hedgeAfterMs = z.int().min(50).max(60_000)
+
+/** Where the calls of a project go when there is a choice. */
+export const projectRoutingSchema = z.strictObject({
+  policy: z.enum(ROUTING_POLICIES),
+  /** Providers, tried in this order after the preferred one. */
+  chain: z.array(id).max(MAX_CHAIN),
+  /** Names of its own -> `provider/model` or a model's id. */
+  aliases: z.record(id, id).refine((all) => Object.keys(all).length <= MAX_ALIASES),
+  /** Models that are tried after one. */
+  fallbacks: z
+    .record(id, z.array(id).min(1).max(MAX_FALLBACKS))
+    .refine((all) => Object.keys(all).length <= MAX_FALLBACK_MODELS),
+  /** The same model may be asked elsewhere. */
+  equivalents: z.boolean(),
+  /** Null: one target is asked at a time. */
+  hedgeAfterMs: hedgeAfterMs.nullable(),
+})
+export type ProjectRouting = z.infer<typeof projectRoutingSchema>
+
+export const ROUTING_DEFAULTS: ProjectRouting = {
+  policy: 'order',
+  chain: [],
+  aliases: {},
+  fallbacks: {},
+  equivalents: true,
+  hedgeAfterMs: null,
+}
+
 /** What a key may, beside what its project may. */
 export const keySettingsSchema = z.strictObject({
   /** Ids as lists show them, `provider/*` or `provider/model`; null: all. */
@@ -66,6 +105,8 @@ export const keySettingsSchema = z.strictObject({
   bodyAdditions: z.boolean(),
   /** An SDK's retry joins the attempt before it where that still runs. */
   joinRetries: z.boolean(),
+  /** As of a project; null: as the project says, 0: never. */
+  hedgeAfterMs: z.union([z.literal(0), hedgeAfterMs]).nullable(),
 })
 export type KeySettings = z.infer<typeof keySettingsSchema>
 
@@ -77,12 +118,37 @@ export const KEY_DEFAULTS: KeySettings = {
   promptCache: 'respect',
   bodyAdditions: true,
   joinRetries: true,
+  hedgeAfterMs: null,
 }
+
+/** How what is said in calls is kept: see db/model/call-bodies.ts. */
+export const bodyRulesSchema = z.strictObject({
+  days: z.int().min(1).max(90),
+  /** Secrets and personal data are taken out before anything is stored. */
+  redact: z.boolean(),
+  /** Of each side of a call: what is longer is cut. */
+  maxBytes: z
+    .int()
+    .min(1024)
+    .max(1024 * 1024),
+})
+export type BodyRules = z.infer<typeof bodyRulesSchema>
 
 export const projectSettingsSchema = z.strictObject({
   allowedModels: z.array(id).min(1).max(500).nullable(),
   limits: ownLimitsSchema,
+  /** What is left out is as ROUTING_DEFAULTS say. */
+  routing: projectRoutingSchema.partial(),
+  /** Null: nothing that is said in calls is kept. */
+  bodyLogging: bodyRulesSchema.nullable(),
 })
-export type ProjectSettings = z.infer<typeof projectSettingsSchema>
+export type ProjectSettings = Omit<z.infer<typeof projectSettingsSchema>, 'routing'> & {
+  readonly routing: Partial<ProjectRouting>
+}
 
-export const PROJECT_DEFAULTS: ProjectSettings = { allowedModels: null, limits: { requestsPerMinute: null } }
+export const PROJECT_DEFAULTS: ProjectSettings = {
+  allowedModels: null,
+  limits: { requestsPerMinute: null },
+  routing: {},
+  bodyLogging: null,
+}

@@ -13,7 +13,8 @@ export interface Try {
   /** Id of the account. */
   readonly account: string
   readonly model: string
-  readonly fault: Fault
+  /** `outrun`: it was given up, since another that was asked beside it was faster. */
+  readonly fault: Fault | 'outrun'
   /** The provider's HTTP status; null: there was none, or a good one. */
   readonly status: number | null
   /** Until it failed. */

@@ -9,6 +9,7 @@ import type {
   StripeEventsTable,
 } from './billing.ts'
 import type { BudgetsTable, ProviderLimitsTable } from './budgets.ts'
+import type { CallBodiesTable } from './call-bodies.ts'
 import type { CallsTable } from './calls.ts'
 import type { ConversationItemsTable, ConversationsTable } from './conversations.ts'
 import type { IdempotencyKeysTable } from './idempotency.ts'
@@ -43,6 +44,7 @@ export interface Schema {
   plans: PlansTable
   prices: PricesTable
   calls: CallsTable
+  call_bodies: CallBodiesTable
   usage_hourly: UsageHourlyTable
   usage_daily: UsageDailyTable
   responses: ResponsesTable

@@ -48,6 +48,8 @@ export interface AuditPage extends AuditFilters {
 export interface AuditLogStore {
   /** Newest first. */
   list(scope: Scope, page: AuditPage): Promise<readonly AuditEntry[]>
+  /** For what is done without changing anything in the database. */
+  note(change: Change, target: Target): Promise<void>
   /** Of the platform and of all organizations, those too that are gone. @param page organizationId: only its own */
   listAll(page: AuditPage & { readonly organizationId?: string | null }): Promise<readonly AuditEntry[]>
 }
@@ -90,6 +92,7 @@ export function auditLogStore(db: Kysely<Schema>): AuditLogStore {
 
   return {
     list: ({ organizationId }, page) => list(organizationId, page),
+    note: (change, target) => audit(db, change, target),
     listAll: ({ organizationId = null, ...page }) => list(organizationId, page),
   }
 }

@@ -9,6 +9,7 @@ import { type AuditLogStore, auditLogStore } from './audit-log.ts'
 import { type BillingStore, billingStore } from './billing.ts'
 import { type BootstrapStore, bootstrapStore } from './bootstrap.ts'
 import { type BudgetStore, budgetStore } from './budgets.ts'
+import { type CallBodyStore, callBodyStore } from './call-bodies.ts'
 import { type CallStore, callStore, type LoadCalls } from './calls.ts'
 import { type InvitationStore, invitationStore } from './invitations.ts'
 import { type JobRunStore, jobRunStore } from './job-runs.ts'
@@ -46,6 +47,7 @@ export interface Stores {
   readonly billing: BillingStore
   readonly bootstrap: BootstrapStore
   readonly budgets: BudgetStore
+  readonly callBodies: CallBodyStore
   readonly calls: CallStore
   readonly invitations: InvitationStore
   readonly jobRuns: JobRunStore
@@ -86,6 +88,7 @@ export function createStores(database: { readonly db: Kysely<Schema>; readonly l
     billing: billingStore(db),
     bootstrap: bootstrapStore(db),
     budgets: budgetStore(db),
+    callBodies: callBodyStore(db),
     calls: callStore(db, loadCalls),
     invitations: invitationStore(db),
     jobRuns: jobRunStore(db),

@@ -50,6 +50,12 @@ export interface HandPosting {
   readonly note: string
 }
 
+/** An organization that pays by credits. */
+export interface Payer {
+  readonly organizationId: string
+  readonly credits: Credits
+}
+
 /** `repeated`: that reference was posted before; `overdrawn`: nothing was done, since less than that is there. */
 export type Posted = 'posted' | 'repeated' | 'overdrawn'
 
@@ -61,6 +67,8 @@ export interface LedgerStore {
   pays(scope: Scope): Promise<'none' | 'credits'>
   /** For the line: see `creditsOf`. */
   creditsOf(organizationId: string): Promise<Credits | null>
+  /** All that pay by credits, in the order of their ids, after that one. */
+  payers(after: string, limit: number): Promise<readonly Payer[]>
   /** Newest first. */
   list(
     scope: Scope,
@@ -117,6 +125,19 @@ export function ledgerStore(db: Kysely<Schema>): LedgerStore {
     },
 
     creditsOf: (organizationId) => creditsOf(db, organizationId),
+
+    async payers(after, limit) {
+      const rows = await db
+        .selectFrom('organizations as o')
+        .leftJoin('credit_balances as b', 'b.organization_id', 'o.id')
+        .select(['o.id', 'o.pays', 'o.credit_multiplier', 'b.granted_pico', 'b.spent_pico'])
+        .where('o.pays', '=', 'credits')
+        .where('o.id', '>', after)
+        .orderBy('o.id')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => ({ organizationId: row.id, credits: creditsFrom(row)! }))
+    },
 
     async list({ organizationId }, { kind, fromMs, toMs }, page) {
       const conditions = [

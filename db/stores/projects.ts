@@ -32,7 +32,7 @@ export interface NewProject {
   readonly firstKey: Omit<NewKey, 'projectId' | 'nowMs'>
 }
 
-/** What is absent stays as it is; of `settings` as well. */
+/** What is absent stays as it is; of `settings` and their routing as well. */
 export interface ProjectChanges {
   readonly name?: string
   readonly provider?: string | null
@@ -140,14 +140,15 @@ export function projectStore(db: Kysely<Schema>): ProjectStore {
         if (old === null) return null
         const { name = old.name, provider = old.provider, archived = old.archivedAtMs !== null } = changes
         const archivedAtMs = archived ? (old.archivedAtMs ?? change.atMs) : null
-        const next = { ...old, name, provider, archivedAtMs, settings: { ...old.settings, ...changes.settings } }
+        const settings = changed(old.settings, changes.settings ?? {})
+        const next = { ...old, name, provider, archivedAtMs, settings }
         await trx
           .updateTable('projects')
           .set({
             name,
             default_provider: provider,
             archived_at: archivedAtMs === null ? null : new Date(archivedAtMs),
-            settings: next.settings,
+            settings,
           })
           .where('id', '=', id)
           .execute()
@@ -198,6 +199,12 @@ function storedProject(row: Selectable<ProjectsTable>): StoredProject {
     createdAtMs: row.created_at.getTime(),
     archivedAtMs: row.archived_at?.getTime() ?? null,
   }
+}
+
+/** What is absent stays as it is, in the routing as well: who changes the policy doesn't say all aliases again. */
+function changed(old: Partial<ProjectSettings>, changes: Partial<ProjectSettings>): Partial<ProjectSettings> {
+  if (changes.routing === undefined) return { ...old, ...changes }
+  return { ...old, ...changes, routing: { ...old.routing, ...changes.routing } }
 }
 
 function shown({ name, provider, settings, archivedAtMs }: StoredProject): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Change } from '../model/access.ts'
 import { endpointContext } from '../model/alerts.ts'
+import { callBodyContext } from '../model/call-bodies.ts'
 import { credentialContext } from '../model/credentials.ts'
 import { adminCredentialContext } from '../model/reconcile.ts'
 import type { Schema } from '../schema/index.ts'
@@ -102,6 +103,13 @@ const SEALED: readonly Sealed[] = [
     from: `select id, project_id, ${column} from idempotency_keys`,
     keys: ['id'],
     context: (row: Row) => idempotencyContext(row.project_id!, row.id!, column),
+  })),
+  ...(['request', 'answer'] as const).map((column) => ({
+    table: 'call_bodies',
+    column,
+    from: `select call_id, project_id, ${column} from call_bodies`,
+    keys: ['call_id'],
+    context: (row: Row) => callBodyContext(row.project_id!, row.call_id!, column),
   })),
 ]
 

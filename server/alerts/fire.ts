@@ -22,12 +22,13 @@ export interface Match {
 
 /**
  * Fires every rule that an event matches, each once over all instances. What concerns everybody is told to those who run
- * the installation, and to organizations that have a rule of their own for it.
+ * the installation, and to organizations that have a rule of their own for it; the platform's keys concern nobody else.
  * @returns whether anything is to be sent now
  */
 export async function fireEvent(event: AlertEvent, options: FireOptions): Promise<boolean> {
   const { organizationId, kind } = event
-  const owned: readonly Match[] = await options.store.rulesFor(organizationId, kind)
+  const isPrivate = organizationId === null && kind === 'credential_refused'
+  const owned: readonly Match[] = isPrivate ? [] : await options.store.rulesFor(organizationId, kind)
   const matches = owned.filter(({ rule }) => matchesEvent(rule, event))
   let fired = false
   for (const match of organizationId === null ? [platformRule(kind), ...matches] : matches) {

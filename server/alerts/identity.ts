@@ -38,6 +38,10 @@ export function identify(event: FiringEvent, nowMs: number): Identity {
     case 'provider_paused':
     case 'provider_down':
       return { identity: `${day}:${line(event.provider, MAX_NAME)}`, expiresAtMs }
+    case 'credential_refused': {
+      const what = `${line(event.provider, MAX_NAME)}/${line(event.credential, MAX_NAME)}`
+      return { identity: `${day}:${what}`, expiresAtMs }
+    }
     case 'price_missing': {
       const what = `${line(event.provider, MAX_NAME)}/${line(event.model, MAX_NAME)}`
       return { identity: `${day}:${what}`, expiresAtMs }

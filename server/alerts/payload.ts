@@ -80,6 +80,8 @@ function factsOf(event: FiringEvent): Record<string, unknown> {
     case 'provider_paused':
     case 'provider_down':
       return { provider: line(event.provider, MAX_NAME), reason: line(event.reason, MAX_NAME) }
+    case 'credential_refused':
+      return { provider: line(event.provider, MAX_NAME), credential: line(event.credential, MAX_NAME) }
     case 'price_missing':
       return { provider: line(event.provider, MAX_NAME), model: line(event.model, MAX_NAME) }
     case 'test':

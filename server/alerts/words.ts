@@ -51,6 +51,13 @@ export function wordsFor(event: FiringEvent, names: EventNames | null): Words {
       const message = `The provider ${name(event.provider)} is down: ${line(event.reason, MAX_REASON)}`
       return { message, advice: 'Calls go elsewhere where their routing lets them; it is tried again by itself.' }
     }
+    case 'credential_refused': {
+      const { provider, credential } = event
+      const what = credential === 'env' ? 'the key of the environment' : `the key ${name(credential)}`
+      const message = `The provider ${name(provider)} refuses ${what}: it is wrong, or its account has no credit left`
+      const advice = 'Calls go without it where there is another, and it is tried again now and then.'
+      return { message, advice: `${advice} Change the key, or see to its account at the provider.` }
+    }
     case 'price_missing': {
       const message = `No price is known for the model ${name(event.model)} of ${name(event.provider)}`
       const advice =

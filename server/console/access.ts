@@ -31,6 +31,8 @@ export const TOKEN_SCOPES = [
   'alerts:read',
   'alerts:write',
   'audit:read',
+  'bodies:read',
+  'bodies:write',
   'platform:read',
   'platform:write',
 ] as const
@@ -82,6 +84,10 @@ export const ACCESS = {
   'budgets.update': { who: 'admin', scope: 'billing:write' },
   'budgets.delete': { who: 'admin', scope: 'billing:write' },
   'budgets.recompute': { who: 'admin', scope: 'billing:write' },
+
+  // What people said, end users' personal data among it: less for everybody than how much it was.
+  'callBodies.get': { who: 'admin', scope: 'bodies:read' },
+  'callBodies.delete': { who: 'admin', scope: 'bodies:write' },
 
   'usage.stats': { who: 'viewer', scope: 'usage:read' },
   'usage.logs': { who: 'viewer', scope: 'usage:read' },
@@ -145,6 +151,8 @@ export const ACCESS = {
   'platform.setProviderStop': { who: 'operator', scope: 'platform:write' },
   'platform.pauseProvider': { who: 'operator', scope: 'platform:write' },
   'platform.resumeProvider': { who: 'operator', scope: 'platform:write' },
+  'platform.providerHealth': { who: 'operator', scope: 'platform:read' },
+  'platform.resetProviderHealth': { who: 'operator', scope: 'platform:write' },
   'platform.resealSecrets': { who: 'operator', scope: 'platform:write' },
   'reconcile.credentials': { who: 'operator', scope: 'platform:read' },
   'reconcile.setCredential': { who: 'operator', scope: 'platform:write' },

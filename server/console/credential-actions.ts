@@ -94,6 +94,8 @@ export async function updateCredential(
     ...(probed === null ? {} : { check: noted(ctx, probed) }),
   }
   const changed = await ctx.control.stores.providerCredentials.update(ctx.change, holder, { id, ...edit })
+  // What failed with the key before says nothing of this one.
+  if (probed !== null) ctx.deps.breaker?.reset(known.provider, id)
   return shownCredential(changed ?? noCredential())
 }
 
@@ -102,6 +104,7 @@ export async function testCredential(held: Held, given: string): Promise<(typeof
   const known = await find(held, given)
   const probed = await tryOut(ctx, { ...known, own: holder !== 'platform', key: opened(ctx, known) })
   const noteCheck = ctx.control.stores.providerCredentials.noteCheck
+  if (probed.verdict === 'ok') ctx.deps.breaker?.reset(known.provider, known.id)
   const now = (await noteCheck(holder, known.id, noted(ctx, probed))) ?? noCredential()
   return {
     ok: probed.verdict === 'ok',

@@ -102,7 +102,7 @@ export const platformProviderProcedures = {
 }
 
 /** @throws GatewayError `invalid_request` for one that nobody knows, and for the sandbox */
-function requireProvider({ deps }: Context, id: string): void {
+export function requireProvider({ deps }: Context, id: string): void {
   const provider = deps.providerOf(id)
   if (provider !== null && provider.inProcess === undefined) return
   throw new GatewayError('invalid_request', `Unknown provider "${id}"`, { param: 'provider' })

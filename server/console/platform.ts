@@ -1,4 +1,5 @@
 import { platformCredentialProcedures } from './platform-credentials.ts'
+import { platformHealthProcedures } from './platform-health.ts'
 import { platformOrganizationProcedures } from './platform-organizations.ts'
 import { platformPlanProcedures } from './platform-plans.ts'
 import { platformProviderProcedures } from './platform-providers.ts'
@@ -9,5 +10,6 @@ export const platform = router({
   ...platformOrganizationProcedures,
   ...platformCredentialProcedures,
   ...platformProviderProcedures,
+  ...platformHealthProcedures,
   ...platformPlanProcedures,
 })

@@ -3,6 +3,7 @@ import { displayPrefix, makeId } from '../../db/model/ids.ts'
 import { formatUsd } from '../../db/model/money.ts'
 import type { ProjectTotals, StoredProject } from '../../db/stores/projects.ts'
 import { GatewayError } from '../errors.ts'
+import { requireBodyLogging } from './body-settings.ts'
 import { cut, idSchema, isoOf, lineSchema, pageInput, pageOf, timeSchema } from './page.ts'
 import { newSecret } from './secret.ts'
 import {
@@ -101,13 +102,15 @@ export const projects = router({
     .mutation(async ({ ctx, input: { name, provider, settings } }) => {
       const { change, control, deps } = ctx
       if (provider !== null) requireProvider(provider, 'provider', deps)
+      const read = readProjectSettings(settings, deps)
+      requireBodyLogging(ctx.role, null, read.bodyLogging)
       const id = makeId('prj', change.atMs, deps.random.bytes(16))
       const { secret, sha256 } = newSecret(deps.random, 'lgw_proj_')
       await control.stores.projects.create(change, {
         id,
         name,
         provider,
-        settings: readProjectSettings(settings, deps),
+        settings: read,
         firstKey: {
           id: makeId('key', change.atMs, deps.random.bytes(16)),
           name: 'First key',
@@ -145,10 +148,16 @@ export const projects = router({
     .mutation(async ({ ctx, input: { id, name, provider, settings, archived } }) => {
       const { change, control, deps } = ctx
       if (typeof provider === 'string') requireProvider(provider, 'provider', deps)
+      const read = settings === undefined ? {} : readProjectSettings(settings, deps)
+      if (read.bodyLogging !== undefined) {
+        const project = await control.stores.projects.find(ctx.scope, id)
+        if (project === null) throw noProject()
+        requireBodyLogging(ctx.role, project.settings, read.bodyLogging)
+      }
       const changed = await control.stores.projects.update(change, id, {
         ...(name === undefined ? {} : { name }),
         ...(provider === undefined ? {} : { provider }),
-        ...(settings === undefined ? {} : { settings: readProjectSettings(settings, deps) }),
+        ...(settings === undefined ? {} : { settings: read }),
         ...(archived === undefined ? {} : { archived }),
       })
       if (changed === null) throw noProject()
@@ -163,7 +172,7 @@ export const projects = router({
         tags,
         summary: 'Delete a project',
         description:
-          'Its keys stop at once. They, its provider keys, stored responses and conversations are gone for good; its logs and usage stay. The default project can only be archived.',
+          'Its keys stop at once. They, its provider keys, stored responses, conversations and logged bodies are gone for good; its logs and usage stay. The default project can only be archived.',
         protect: true,
       },
     })

@@ -2,6 +2,7 @@ import { alerts } from './alerts.ts'
 import { audit } from './audit.ts'
 import { billing } from './billing.ts'
 import { budgets } from './budgets.ts'
+import { callBodies } from './call-bodies.ts'
 import { credentials } from './credentials.ts'
 import { credits } from './credits.ts'
 import { invitations } from './invitations.ts'
@@ -33,6 +34,7 @@ export const appRouter = router({
   credentials,
   budgets,
   usage,
+  callBodies,
   billing,
   credits,
   multipliers,

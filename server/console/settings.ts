@@ -11,6 +11,14 @@ import {
 import { listedName } from '../catalog/listed.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
+import { bodyLogging as bodyLoggingShape, readBodyLogging, shownBodyLogging } from './body-settings.ts'
+import {
+  keyHedge,
+  projectRouting,
+  projectRoutingInput,
+  readProjectRouting,
+  shownProjectRouting,
+} from './routing-settings.ts'
 
 /** Settings of keys and projects as the API says them; db/model/settings.ts has them as they are stored. */
 
@@ -64,34 +72,55 @@ const members = {
     .describe(
       'Whether the retry of an SDK joins the attempt before it where that still runs, instead of calling again',
     ),
+  hedge_after_ms: keyHedge,
 }
 
 export const keySettings = z.object(members)
 /** What is left out stays as it is. */
 export const keySettingsInput = z.strictObject(members).partial()
 
-export const projectSettings = z.object({ allowed_models: modelsInput, limits })
-export const projectSettingsInput = z.strictObject({ allowed_models: modelsInput, limits }).partial()
+/** What keys and projects have alike. */
+const shared = { allowed_models: modelsInput, limits }
+
+export const projectSettings = z.object({ ...shared, routing: projectRouting, body_logging: bodyLoggingShape })
+/** What is left out stays as it is, of `routing` as well. */
+export const projectSettingsInput = z
+  .strictObject({ ...shared, routing: projectRoutingInput, body_logging: bodyLoggingShape })
+  .partial()
 
 export type Parts = Pick<Deps, 'providerOf'>
 
 /** @throws GatewayError `invalid_request` that names what is unknown */
 export function readKeySettings(input: z.output<typeof keySettingsInput>, deps: Parts): Partial<KeySettings> {
   return {
-    ...readProjectSettings(input, deps),
+    ...readShared(input, deps),
     ...(input.allowed_endpoints === undefined ? {} : { allowedEndpoints: readEndpoints(input.allowed_endpoints) }),
     ...(input.routing === undefined ? {} : { routing: readRouting(input.routing, deps) }),
     ...(input.prompt_cache === undefined ? {} : { promptCache: input.prompt_cache }),
     ...(input.body_additions === undefined ? {} : { bodyAdditions: input.body_additions }),
     ...(input.join_retries === undefined ? {} : { joinRetries: input.join_retries }),
+    ...(input.hedge_after_ms === undefined ? {} : { hedgeAfterMs: input.hedge_after_ms }),
   }
 }
 
 /** @throws GatewayError `invalid_request` that names what is unknown */
 export function readProjectSettings(
-  { allowed_models, limits }: z.output<typeof projectSettingsInput>,
+  { routing, body_logging, ...input }: z.output<typeof projectSettingsInput>,
   deps: Parts,
 ): Partial<ProjectSettings> {
+  return {
+    ...readShared(input, deps),
+    ...(routing === undefined ? {} : { routing: readProjectRouting(routing, deps) }),
+    ...(body_logging === undefined ? {} : { bodyLogging: readBodyLogging(body_logging) }),
+  }
+}
+
+type Shared = Pick<ProjectSettings, 'allowedModels' | 'limits'>
+
+function readShared(
+  { allowed_models, limits }: Pick<z.output<typeof projectSettingsInput>, keyof typeof shared>,
+  deps: Parts,
+): Partial<Shared> {
   return {
     ...(allowed_models === undefined ? {} : { allowedModels: readModels(allowed_models, deps) }),
     ...(limits === undefined ? {} : { limits: readLimits(limits) }),
@@ -171,18 +200,30 @@ function modelName(name: string, deps: Parts, param: string): string {
 }
 
 export function shownKeySettings(stored: Partial<KeySettings>): z.output<typeof keySettings> {
-  const { allowedEndpoints, routing, promptCache, bodyAdditions, joinRetries, ...rest } = { ...KEY_DEFAULTS, ...stored }
+  const { allowedEndpoints, routing, promptCache, bodyAdditions, joinRetries, hedgeAfterMs, ...rest } = {
+    ...KEY_DEFAULTS,
+    ...stored,
+  }
   return {
-    ...shownProjectSettings(rest),
+    ...shownShared(rest),
     allowed_endpoints: allowedEndpoints,
     routing,
     prompt_cache: promptCache,
     body_additions: bodyAdditions,
     join_retries: joinRetries,
+    hedge_after_ms: hedgeAfterMs,
   }
 }
 
 export function shownProjectSettings(stored: Partial<ProjectSettings>): z.output<typeof projectSettings> {
-  const { allowedModels, limits } = { ...PROJECT_DEFAULTS, ...stored }
+  const { routing, bodyLogging, ...rest } = { ...PROJECT_DEFAULTS, ...stored }
+  return {
+    ...shownShared(rest),
+    routing: shownProjectRouting(routing),
+    body_logging: shownBodyLogging(bodyLogging),
+  }
+}
+
+function shownShared({ allowedModels, limits }: Shared) {
   return { allowed_models: allowedModels, limits: shownLimits(limits) }
 }

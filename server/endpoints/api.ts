@@ -34,12 +34,17 @@ const HEADERS = [
 const consoles = new WeakMap<Deps, Promise<Console>>()
 
 /** `/api/…`, by any method: sign-in, tRPC, REST and the OpenAPI document. */
-export async function api(incoming: Incoming, deps: Deps): Promise<Reply> {
+export function api(incoming: Incoming, deps: Deps): Promise<Reply> {
+  return apiAt(incoming.path, incoming, deps)
+}
+
+/** A request as if it had been sent to another path, below `/api`: for what stands at two. */
+export async function apiAt(path: string, incoming: Incoming, deps: Deps): Promise<Reply> {
   const { control } = deps
   if (control === null) throw new GatewayError('service_unavailable', 'This gateway runs without its console')
   const answer = await consoleOf(deps, control)
-  const response = await answer(await requestOf(incoming, control.publicUrl()), incoming.remoteAddress)
-  return replyOf(response, incoming)
+  const request = await requestOf(path, incoming, control.publicUrl())
+  return replyOf(await answer(request, incoming.remoteAddress), incoming)
 }
 
 /** Loaded with the first request: its parts take longer to load than all the others together. */
@@ -54,8 +59,8 @@ function consoleOf(deps: Deps, control: Control): Promise<Console> {
   return made
 }
 
-async function requestOf(incoming: Incoming, publicUrl: string): Promise<Request> {
-  const { method, path, query } = incoming
+async function requestOf(path: string, incoming: Incoming, publicUrl: string): Promise<Request> {
+  const { method, query } = incoming
   const headers = new Headers()
   for (const name of HEADERS) {
     const value = incoming.header(name)

@@ -195,6 +195,7 @@ function seen(incoming: Incoming): Incoming {
     remoteAddress: incoming.remoteAddress,
     header: (name) => incoming.header(name),
     body: (limitBytes) => incoming.body(limitBytes),
+    hold: (bytes) => incoming.hold?.(bytes) ?? true,
     onGone: (callback) => incoming.onGone(callback),
   }
 }

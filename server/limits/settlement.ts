@@ -86,7 +86,10 @@ interface More {
 function takeMore({ holding, lacks, finish }: More, call: Call, deps: Deps): Paid | Promise<Paid> {
   const nowMs = deps.clock.now()
   const add = (taken: readonly Lack[]): void => {
-    for (const { at, wish } of taken) holding.amounts[at]! += wish.amount
+    for (const { at, wish } of taken) {
+      holding.amounts[at]! += wish.amount
+      holding.lives[at]!.tally.held += wish.amount
+    }
   }
   const first = (verdict: Verdict): Paid | Promise<Paid> => {
     if (verdict.allowed) {
@@ -155,6 +158,7 @@ function count(
     const used = live.rule.what === 'tokens' ? tokens : countNano(live.tally, pico)
     live.tally.calls--
     live.tally.held -= held
+    live.tally.counted += used
     isBack ||= used < held
     if (used !== held) add(call, live, used - held, deps)
     watch(live, call.principal!, { used: before[at]! + used, nowMs }, deps)

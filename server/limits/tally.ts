@@ -5,6 +5,8 @@ export interface Tally {
   /** Calls of this process that hold something of it, and how much. */
   calls: number
   held: number
+  /** All that calls of this process have used in the end. */
+  counted: number
   /** Pico-dollars that were counted ahead, since counters count whole nano-dollars: 0 to 999. */
   aheadPico: number
   /** The window and limit of which was told last, and what must be used before more is told. */
@@ -33,6 +35,7 @@ export function tallyOf(kv: Kv, counter: string): Tally {
     tally = {
       calls: 0,
       held: 0,
+      counted: 0,
       aheadPico: 0,
       toldEndMs: -1,
       toldLimit: -1,

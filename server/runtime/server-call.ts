@@ -1,9 +1,11 @@
-import { BodyBroken, BodyTooLarge, type Incoming } from '../http.ts'
+import { BodyBroken, BodyTooLarge, type Incoming, NoRoom } from '../http.ts'
+import type { BodyRoom } from './body-room.ts'
 import type { RequestHead } from './request-head.ts'
 
 /** The connection, as its request sees it. */
 export interface Carrier {
   readonly remoteAddress: string | null
+  readonly bodies: BodyRoom
   /** Somebody waits for the rest of the body. */
   wantBody(): void
   /** Nobody does: what comes of it may wait, or be thrown away. */
@@ -27,6 +29,9 @@ export class ServerCall implements Incoming {
   readonly #carrier: Carrier
   #chunks: Buffer[] = []
   #bytes = 0
+  /** Bytes of the room for bodies that are taken for this request. */
+  #room = 0
+  #refused = false
   #complete = false
   #wish: Wish | null = null
   #callbacks: (() => void)[] = []
@@ -68,6 +73,10 @@ export class ServerCall implements Incoming {
       this.#drop()
       return Promise.reject(new BodyTooLarge())
     }
+    if (this.#refused || !this.#fits()) {
+      this.#drop()
+      return Promise.reject(new NoRoom())
+    }
     if (this.#complete) return Promise.resolve(this.#whole())
     if (this.#state !== 'open') return Promise.reject(new BodyBroken())
     return new Promise((resolve, reject) => {
@@ -81,14 +90,21 @@ export class ServerCall implements Incoming {
     else if (this.#state === 'gone') callback()
   }
 
+  hold(bytes: number): boolean {
+    // All was given back with the end of the call, and nobody would give back what is taken later.
+    if (this.#state !== 'open') return true
+    if (bytes > 0 && !this.#carrier.bodies.take(this.#room, bytes)) return false
+    if (bytes < 0) this.#carrier.bodies.give(-bytes)
+    this.#room += bytes
+    return true
+  }
+
   take(chunk: Buffer): void {
+    if (!this.hold(chunk.length)) return this.#refuse(new NoRoom())
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     const wish = this.#wish
-    if (wish === null || this.#bytes <= wish.limitBytes) return
-    this.#wish = null
-    this.#drop()
-    wish.reject(new BodyTooLarge())
+    if (wish !== null && this.#bytes > wish.limitBytes) this.#refuse(new BodyTooLarge())
   }
 
   /** The body is there to its end. */
@@ -102,6 +118,7 @@ export class ServerCall implements Incoming {
   /** The caller is gone: told once, and never after the answer. */
   leave(): void {
     if (this.#state !== 'open') return
+    this.#giveBack()
     this.#state = 'gone'
     const callbacks = this.#callbacks
     this.#callbacks = []
@@ -113,9 +130,24 @@ export class ServerCall implements Incoming {
 
   /** All of its answer is on its way. */
   answered(): void {
+    this.#giveBack()
     this.#state = 'answered'
     this.#callbacks = []
     this.#chunks = []
+  }
+
+  /** What is still to come would find room, as things are. */
+  #fits(): boolean {
+    const rest = (this.head.length ?? 0) - this.#bytes
+    return rest <= 0 || this.#carrier.bodies.fits(this.#room + rest)
+  }
+
+  #refuse(error: Error): void {
+    const wish = this.#wish
+    this.#wish = null
+    this.#refused = true
+    this.#drop()
+    wish?.reject(error)
   }
 
   #whole(): Uint8Array {
@@ -125,6 +157,11 @@ export class ServerCall implements Incoming {
 
   #drop(): void {
     this.#chunks = []
+    this.#giveBack()
     if (this.#state === 'open') this.#carrier.refuseBody()
+  }
+
+  #giveBack(): void {
+    if (this.#room > 0) this.hold(-this.#room)
   }
 }

@@ -1,4 +1,5 @@
 import type { Reply, StreamBody } from '../http.ts'
+import type { BodyRoom } from './body-room.ts'
 import { RequestError, type RequestHead } from './request-head.ts'
 import { type RequestHandler, RequestReader } from './request-reader.ts'
 import { type Carrier, ServerCall } from './server-call.ts'
@@ -54,6 +55,10 @@ export class Connection implements RequestHandler, Carrier {
 
   get remoteAddress(): string | null {
     return this.#socket.remoteAddress ?? null
+  }
+
+  get bodies(): BodyRoom {
+    return this.#site.bodies
   }
 
   /** Closes it unless a request is on its way. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Handle } from '../http.ts'
+import { BodyRoom } from './body-room.ts'
 
 /** For callers that send nothing, or nothing more, in milliseconds. They are looked at every `sweepMs`. */
 export interface Limits {
@@ -41,6 +42,8 @@ export interface Site {
   readonly handle: Handle
   readonly upgrade: Upgrade | null
   readonly limits: Limits
+  /** Where all bodies are held. */
+  readonly bodies: BodyRoom
   /** Milliseconds of this process being awake, as of the last sweep. */
   readonly now: number
   /** The Date header with its CRLF, as of the last sweep. */
@@ -62,6 +65,8 @@ const LIMITS: Limits = {
 interface GroundOptions {
   readonly upgrade?: Upgrade
   readonly limits?: Partial<Limits>
+  readonly maxBodyBytes?: number
+  readonly bodies?: BodyRoom
 }
 
 /** One timer for all connections: time limits and the Date header cost a request nothing. */
@@ -69,6 +74,7 @@ export class Ground implements Site {
   readonly handle: Handle
   readonly upgrade: Upgrade | null
   readonly limits: Limits
+  readonly bodies: BodyRoom
   readonly connections = new Set<Visitor>()
   now = 0
   date = dateLine()
@@ -77,10 +83,11 @@ export class Ground implements Site {
   readonly #sweeper: ReturnType<typeof setInterval>
   #whenEmpty: (() => void)[] = []
 
-  constructor(handle: Handle, { upgrade, limits }: GroundOptions) {
+  constructor(handle: Handle, { upgrade, limits, bodies, maxBodyBytes }: GroundOptions) {
     this.handle = handle
     this.upgrade = upgrade ?? null
     this.limits = { ...LIMITS, ...limits }
+    this.bodies = bodies ?? BodyRoom.suiting(maxBodyBytes)
     this.#sweeper = setInterval(() => this.#sweep(), this.limits.sweepMs)
     // Deno's own timers are numbers.
     ;(this.#sweeper as { unref?: () => void }).unref?.()

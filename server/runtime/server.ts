@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net'
 import type { Handle, Listener, ListenOptions } from '../http.ts'
 import { AddressError } from './address.ts'
+import type { BodyRoom } from './body-room.ts'
 import { listenOnBun } from './bun-socket.ts'
 import { Connection } from './server-connection.ts'
 import { HIGH_WATER_BYTES } from './server-reply.ts'
@@ -11,6 +12,10 @@ export interface ServeOptions extends ListenOptions {
   /** Without it every request is answered as HTTP, whatever it asks for. */
   readonly upgrade?: Upgrade
   readonly limits?: Partial<Limits>
+  /** Of one request: there is always room for some of them. */
+  readonly maxBodyBytes?: number
+  /** Default: as suits the machine. */
+  readonly bodies?: BodyRoom
 }
 
 /**

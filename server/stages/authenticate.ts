@@ -1,15 +1,30 @@
 import { keyKindOf } from '../../db/model/ids.ts'
 import { grow, type Known, type Received } from '../call.ts'
-import type { Deps, Principal } from '../deps.ts'
+import type { Deps, Overload, Principal, Ticket } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http.ts'
 
-/** Key -> principal. @throws GatewayError `invalid_api_key`, `insufficient_permissions` */
+/**
+ * Key -> principal, and a place among the calls in flight.
+ * @throws GatewayError `invalid_api_key`, `insufficient_permissions`, `service_unavailable` when there is no place
+ */
 export async function authenticate(call: Received, deps: Deps): Promise<Known> {
-  const known = grow(call, { principal: await principalOf(call.incoming, deps) })
+  const principal = await principalOf(call.incoming, deps)
+  const { overload } = deps
+  // Before the call is put down to its key: who is kept out costs as little as can be, and leaves no record.
+  const known =
+    overload === undefined ? grow(call, { principal }) : grow(call, { place: placeOf(principal, overload), principal })
   // Only now: a refusal is put down to the key.
   requireEndpoint(known.principal, known.service.name)
   return known
+}
+
+function placeOf({ organizationId }: Principal, overload: Overload): Ticket {
+  const place = overload.enter(organizationId)
+  if (place !== null) return place
+  throw new GatewayError('service_unavailable', 'Too many calls are under way; try again shortly', {
+    retryAfter: overload.retryAfterS(),
+  })
 }
 
 /**

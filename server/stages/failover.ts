@@ -1,8 +1,19 @@
 import type { Fault, Try } from '../../db/model/tries.ts'
-import { type Answered, grow, type Prepared, type Routed, retarget, type StreamSource, type Target } from '../call.ts'
-import type { Deps } from '../deps.ts'
+import {
+  type Answered,
+  dropAnswer,
+  grow,
+  type Prepared,
+  type Routed,
+  retarget,
+  type StreamSource,
+  type Target,
+  type WholeAnswer,
+} from '../call.ts'
+import type { Account, Deps, FailureFacts } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { CallerGone } from '../failure.ts'
+import { apart } from '../routing/apart.ts'
 
 /** The stages that each try goes through, handed in by the pipeline. */
 export interface Steps {
@@ -11,6 +22,8 @@ export interface Steps {
   reserve(call: Routed): Routed | Promise<Routed>
   prepare(call: Routed): Prepared
   dispatch(call: Prepared): Promise<Answered>
+  /** Reads a whole answer. @throws GatewayError when it is none */
+  read(call: Answered & { readonly answer: WholeAnswer }): Answered
   hold(call: Answered & { readonly answer: StreamSource }): Promise<Answered>
 }
 
@@ -39,13 +52,16 @@ export async function failover(call: Prepared, steps: Steps, deps: Deps): Promis
   let prepared: Prepared | null = call
   for (;;) {
     const { target } = course
-    if (prepared !== null && (await mayTry(target, deps))) {
+    if (prepared !== null && (await mayTry(target, course.isLast, deps))) {
       const began = deps.clock.monotonic()
       try {
-        const answered = await attempt(prepared, steps, deps)
-        deps.breaker?.succeeded(target.provider.id, target.account.id)
-        const { timing } = answered
-        deps.speeds?.note(target.provider.id, target.model, timing.firstByteAt - timing.sentAt)
+        const beside = course.beside()
+        const answered = await (beside === null
+          ? attempt(prepared, steps, deps)
+          : hedge(prepared, { beside, course, steps, deps }))
+        const { timing, target: by } = answered
+        if (by.provider.inProcess === undefined) deps.breaker?.succeeded(by.provider.id, by.account.id)
+        deps.speeds?.note(by.provider.id, by.model, timing.firstByteAt - timing.sentAt)
         return answered
       } catch (thrown) {
         course.failed(thrown, deps.clock.monotonic() - began)
@@ -59,15 +75,111 @@ export async function failover(call: Prepared, steps: Steps, deps: Deps): Promis
 
 async function attempt(call: Prepared, steps: Steps, { settings }: Deps): Promise<Answered> {
   const answered = await steps.dispatch(call)
-  const { answer } = answered
-  const isLast = call.targets.length === 1 && settings.retries === 0
-  if (answer.kind === 'whole' || isLast) return answered
+  if (answered.answer.kind === 'whole') return steps.read(answered as Answered & { readonly answer: WholeAnswer })
+  if (call.targets.length === 1 && settings.retries === 0) return answered
   return steps.hold(answered as Answered & { readonly answer: StreamSource })
 }
 
-function mayTry({ provider, account }: Target, { breaker }: Deps): boolean | Promise<boolean> {
+/** A second target, asked when the first hasn't answered by then. */
+interface Beside {
+  readonly target: Target
+  readonly afterMs: number
+}
+
+interface Hedging {
+  readonly beside: Beside
+  readonly course: Course
+  readonly steps: Steps
+  readonly deps: Deps
+}
+
+/**
+ * Takes the answer that comes first; the other is given up, and what it held is given back.
+ * @throws what the first did, when neither answers
+ */
+function hedge(call: Prepared, { beside, course, steps, deps }: Hedging): Promise<Answered> {
+  const { promise, resolve, reject } = withResolvers<Answered>()
+  const startedAt = deps.clock.monotonic()
+  const first = apart(call)
+  const second = apart(call)
+  let running = 1
+  let isWon = false
+  let firstError: unknown = null
+  const timer = deps.clock.timer(beside.afterMs, () => {
+    running++
+    course.take()
+    const { target } = beside
+    void askBeside(second.call, target, { steps, deps }).then(
+      (answered) => {
+        if (isWon) return steps.giveBack(second.call)
+        isWon = true
+        first.leave()
+        if (firstError === null)
+          course.note({ target: call.target, fault: 'outrun', ms: deps.clock.monotonic() - startedAt })
+        else course.told(firstError, call.target, deps.clock.monotonic() - startedAt)
+        steps.giveBack(call)
+        resolve(Object.assign(retarget(call, target), bare(answered)))
+      },
+      (thrown: unknown) => {
+        steps.giveBack(second.call)
+        if (isWon) return
+        course.told(thrown, target, deps.clock.monotonic() - startedAt - beside.afterMs)
+        if (--running === 0) reject(firstError)
+      },
+    )
+  })
+  attempt(first.call, steps, deps).then(
+    (answered) => {
+      if (isWon) return
+      isWon = true
+      timer.cancel()
+      second.leave()
+      const ms = deps.clock.monotonic() - startedAt - beside.afterMs
+      if (running === 2) course.note({ target: beside.target, fault: 'outrun', ms })
+      resolve(Object.assign(call, bare(answered)))
+    },
+    (thrown: unknown) => {
+      firstError = thrown
+      if (isWon || --running > 0) return
+      timer.cancel()
+      reject(thrown)
+    },
+  )
+  return promise
+}
+
+/** What an answered copy of a call has that the call lacks. */
+function bare(answered: Answered): Omit<Answered, 'incoming'> {
+  const { incoming: _, tries: __, ...own } = answered
+  return own
+}
+
+/** A target that is asked beside another is given a rest: nobody was asked. */
+class Resting extends Error {}
+
+async function askBeside(
+  call: Prepared,
+  target: Target,
+  { steps, deps }: { steps: Steps; deps: Deps },
+): Promise<Answered> {
+  const reserved = await steps.reserve(retarget(call, target))
+  if (!(await mayTry(target, false, deps))) throw new Resting()
+  return attempt(steps.prepare(reserved), steps, deps)
+}
+
+function withResolvers<T>() {
+  let resolve!: (value: T) => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}
+
+function mayTry({ provider, account }: Target, isLast: boolean, { breaker }: Deps): boolean | Promise<boolean> {
   if (breaker === undefined || provider.inProcess !== undefined) return true
-  return breaker.mayTry(provider.id, account.id)
+  return breaker.mayTry(provider.id, account.id, isLast)
 }
 
 /** The call made ready for the course's target; null: that one can't be asked this. */
@@ -89,6 +201,13 @@ async function turn(
   }
 }
 
+interface Noted {
+  readonly target: Pick<Target, 'provider' | 'account' | 'model'>
+  readonly fault: Try['fault']
+  readonly ms: number
+  readonly status?: number | null
+}
+
 /** Where a call stands among its targets. */
 class Course {
   readonly #call: Prepared
@@ -99,6 +218,8 @@ class Course {
   #waitMs = FIRST_WAIT_MS
   #askedToWaitMs = 0
   #error: Error | null = null
+  /** The next one was asked beside this one. */
+  #isTaken = false
 
   constructor(call: Prepared, deps: Deps) {
     this.#call = call
@@ -106,23 +227,50 @@ class Course {
     this.#queue = [...call.targets]
   }
 
+  /** No other target is left that wasn't asked. */
+  get isLast(): boolean {
+    return this.#at >= this.#call.targets.length - 1
+  }
+
   get target(): Target {
     return this.#queue[this.#at]!
   }
 
-  /** The target did not answer. @throws what nobody else can mend */
-  failed(thrown: unknown, ms: number): void {
-    const { breaker } = this.#deps
-    const { provider, account } = this.target
-    const fault = thrown instanceof GatewayError ? thrown.fault : null
-    if (fault === null) {
+  /** The next target, where the key wants it asked beside a slow one; null: it doesn't, or there is none. */
+  beside(): Beside | null {
+    const afterMs = this.#call.principal.rules?.routing?.hedgeAfterMs ?? 0
+    const target = this.#queue[this.#at + 1]
+    if (afterMs === 0 || target === undefined || target === this.target || this.#isTaken) return null
+    return { target, afterMs }
+  }
+
+  /** The next target is asked now, beside this one. */
+  take(): void {
+    this.#isTaken = true
+  }
+
+  /** A target did not answer. */
+  told(thrown: unknown, { provider, account, model }: Target, ms: number): Fault | null {
+    if (thrown instanceof Resting) return null
+    const breaker = provider.inProcess === undefined ? this.#deps.breaker : undefined
+    if (!(thrown instanceof GatewayError) || thrown.fault === null) {
       breaker?.released(provider.id, account.id)
-      throw thrown
+      return null
     }
-    const error = thrown as GatewayError
+    const { fault } = thrown
     if (BLAMELESS.has(fault)) breaker?.succeeded(provider.id, account.id)
-    else breaker?.failed(provider.id, account.id, fault)
-    this.#note(fault, ms, error)
+    else breaker?.failed(provider.id, account.id, fault, this.#factsOf(thrown, account))
+    const status = thrown.details?.provider_status
+    this.note({ target: { provider, account, model }, fault, ms, status: typeof status === 'number' ? status : null })
+    return fault
+  }
+
+  /** This target did not answer. @throws what nobody else can mend */
+  failed(thrown: unknown, ms: number): void {
+    dropAnswer(this.#call)
+    const fault = this.told(thrown, this.target, ms)
+    if (fault === null) throw thrown
+    const error = thrown as GatewayError
     if (fault === 'caller') throw error
     this.#error = error
     const waitMs = (error.retryAfter ?? 0) * 1000
@@ -130,6 +278,11 @@ class Course {
     if (!PASSING.has(fault) || times > this.#deps.settings.retries || waitMs > LONGEST_WAIT_MS) return
     this.#queue.push(this.target)
     this.#askedToWaitMs = Math.max(this.#askedToWaitMs, waitMs)
+  }
+
+  #factsOf({ fault, retryAfter }: GatewayError, account: Account): FailureFacts {
+    const organizationId = account.own ? this.#call.principal.organizationId : null
+    return { restMs: fault === 'overload' ? (retryAfter ?? 0) * 1000 : 0, organizationId }
   }
 
   /** The target's breaker is open. */
@@ -149,7 +302,8 @@ class Course {
 
   /** On to the next target. @returns how long to wait before it is asked; @throws what happened, when there is none */
   next(): number {
-    this.#at++
+    this.#at += this.#isTaken ? 2 : 1
+    this.#isTaken = false
     if (this.#at >= this.#queue.length) throw this.#error
     if (this.#at < this.#call.targets.length) return 0
     const spread = 0.5 + this.#deps.random.bytes(1)[0]! / 256
@@ -161,17 +315,11 @@ class Course {
     return waitMs
   }
 
-  #note(fault: Fault, ms: number, error: GatewayError): void {
-    const { provider, account, model } = this.target
-    const status = error.details?.provider_status
-    const one: Try = {
-      provider: provider.id,
-      account: account.id,
-      model,
-      fault,
-      status: typeof status === 'number' ? status : null,
-      ms: Math.round(ms * 10) / 10,
-    }
+  note({ target, fault, ms, status = null }: Noted): void {
+    const { provider, account, model } = target
+    // Its answer is not known: who is first to ask next may probe it.
+    if (fault === 'outrun') this.#deps.breaker?.released(provider.id, account.id)
+    const one: Try = { provider: provider.id, account: account.id, model, fault, status, ms: Math.round(ms * 10) / 10 }
     grow(this.#call, { tries: [...(this.#call.tries ?? []), one] })
   }
 }

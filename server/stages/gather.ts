@@ -2,7 +2,7 @@ import { type Answered, grow, type Prepared, type Routed, type WholeAnswer } fro
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { nonsense } from '../failure.ts'
-import { BodyBroken, type Incoming } from '../http.ts'
+import { partIncoming } from '../routing/apart.ts'
 import { sumOf } from '../wire/metered.ts'
 import { type Answer, AnswerError, type Ask, type Batches, type PartAnswer, WireError } from '../wire/wire.ts'
 
@@ -50,7 +50,7 @@ export async function gather(
       const ask = parts[at]!
       // A part is a call of its own: the whole one must not grow by what happens to it.
       const answered = await dispatch(prepare({ ...call, ask, incoming }))
-      done[at] = { ask, answered, answer: readPart(answered, ask) }
+      done[at] = { ask, answered, answer: (answered.answer as WholeAnswer).read! }
     }
   }
   try {
@@ -74,14 +74,6 @@ interface PartDone extends PartAnswer {
   readonly answered: Answered
 }
 
-function readPart({ target, answer }: Answered, ask: Ask): Answer {
-  try {
-    return target.wire.readAnswer((answer as WholeAnswer).bytes, ask)
-  } catch (error) {
-    throw nonsense(target.provider.name, (error as Error).message)
-  }
-}
-
 function whole(call: Routed, done: readonly PartDone[], deps: Deps): Answered {
   const { request, adapted } = done[0]!.answered
   const first = done.map(({ answered }) => answered.timing).sort((a, b) => a.firstByteAt - b.firstByteAt)[0]!
@@ -97,39 +89,5 @@ function join(batches: Batches, parts: readonly PartAnswer[], provider: string):
   } catch (error) {
     if (error instanceof AnswerError) throw nonsense(provider, error.message)
     throw error
-  }
-}
-
-interface Group {
-  readonly isOver: boolean
-  /** Gives up every part that is on its way. */
-  end(): void
-}
-
-/** The caller as the parts see it: gone when it is gone, and for the others as soon as one part has failed. */
-function partIncoming(incoming: Incoming): { incoming: Incoming; group: Group } {
-  const callbacks: (() => void)[] = []
-  let isOver = false
-  const end = () => {
-    isOver = true
-    for (const callback of callbacks.splice(0)) callback()
-  }
-  incoming.onGone(end)
-  return {
-    group: {
-      get isOver() {
-        return isOver
-      },
-      end,
-    },
-    incoming: {
-      method: incoming.method,
-      path: incoming.path,
-      query: incoming.query,
-      remoteAddress: incoming.remoteAddress,
-      header: (name) => incoming.header(name),
-      body: () => Promise.reject(new BodyBroken()),
-      onGone: (callback) => (isOver ? callback() : void callbacks.push(callback)),
-    },
   }
 }

@@ -12,6 +12,8 @@ const MAX_ID = 256
 
 const settledCalls = new WeakSet<object>()
 
+const PARTINGS = { done: 'done', error: 'failed', cut: 'failed', aborted: 'gone' } as const
+
 /**
  * Closes a call's account: usage x price, what is counted of it in the place of what was held, and the record that goes
  * to the journal. Exactly once for each call, from whichever exit comes first.
@@ -20,6 +22,7 @@ const settledCalls = new WeakSet<object>()
 export function settle(call: Call, ending: Ending, deps: Deps): Settled | Promise<Settled> | null {
   if (settledCalls.has(call.incoming)) return null
   settledCalls.add(call.incoming)
+  call.place?.leave(PARTINGS[ending.outcome])
   const metered = ending.metered
   const price = priceOf(call, deps)
   const cost = metered === null ? 0 : price === null ? null : costOf(metered, price)

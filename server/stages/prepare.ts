@@ -2,6 +2,7 @@ import { grow, type Prepared, type Routed, type Target } from '../call.ts'
 import { factsOf } from '../catalog/catalog.ts'
 import type { Account, Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
+import { withoutFallbacks } from '../fallbacks.ts'
 import type { Incoming } from '../http.ts'
 import { shaped } from '../providers/request.ts'
 import type { UpstreamRequest } from '../upstream.ts'
@@ -29,7 +30,9 @@ export function prepare(call: Routed, deps: Deps): Prepared {
 function edit({ target, ask, options }: Routed): Edited {
   const { quirks } = target.provider
   try {
-    return target.wire.edit(ask, {
+    // OpenRouter's own list of models to fall back on; everybody else's was read here.
+    const said = target.provider.id === 'openrouter' ? ask : withoutFallbacks(ask)
+    return target.wire.edit(said, {
       model: target.model,
       askUsage: quirks?.noStreamOptions === undefined,
       plainVectors: quirks?.plainVectors !== undefined,

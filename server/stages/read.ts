@@ -6,16 +6,21 @@ import { type Asked, type CallOptions, grow, type Known } from '../call.ts'
 import type { Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
 import { CallerGone } from '../failure.ts'
-import { BodyBroken, BodyTooLarge, type Incoming } from '../http.ts'
+import { BodyBroken, BodyTooLarge, type Incoming, NoRoom } from '../http.ts'
 import type { PromptCache } from '../wire/dialect.ts'
 import { type Ask, WireError } from '../wire/wire.ts'
 
 const MAX_METADATA_BYTES = 2048
 const NOTHING = new Uint8Array(0)
+/** Nothing packs better than that by gzip's own way (deflate). */
+const MAX_RATIO = 1032
+/** Those refused for want of room come back spread over this time, in seconds. */
+const RETRY_WITHIN_S = 10
 
 /**
  * The request's body and head.
- * @throws GatewayError `invalid_request`, `request_too_large`; CallerGone when the body breaks off
+ * @throws GatewayError `invalid_request`, `request_too_large`, `service_unavailable` when too much memory is held by other
+ * requests' bodies; CallerGone when the body breaks off
  */
 export async function read(call: Known, deps: Deps): Promise<Asked> {
   const options = readOptions(call.incoming, call.principal.rules ?? null)
@@ -23,6 +28,7 @@ export async function read(call: Known, deps: Deps): Promise<Asked> {
   if (pass === undefined) requireJson(call.incoming)
   const body =
     pass !== undefined && pass.method !== 'POST' ? NOTHING : await readBody(call.incoming, deps.settings.maxBodyBytes)
+  if (call.principal.rules?.bodies) grow(call, { sent: body })
   return grow(call, { ask: readAsk(call, body), options })
 }
 
@@ -54,10 +60,40 @@ export async function readBody(incoming: Incoming, limitBytes: number): Promise<
   const packed = isGzip(incoming.header('content-encoding'))
   try {
     const body = await incoming.body(limitBytes)
-    return packed ? await unzip(body, { maxOutputLength: limitBytes }) : body
+    return packed ? await unpack(incoming, body, limitBytes) : body
   } catch (error) {
     throw readFailure(error, limitBytes)
   }
+}
+
+/** Memory is held before it is used: first so much as the body says that it unpacks to, and where it lied, the most. */
+async function unpack(incoming: Incoming, body: Uint8Array, limitBytes: number): Promise<Uint8Array> {
+  const most = Math.min(limitBytes, body.length * MAX_RATIO)
+  const said = Math.min(most, saidLength(body))
+  try {
+    return await unpackWithin(incoming, body, said)
+  } catch (error) {
+    if (said === most || (error as { code?: unknown }).code !== 'ERR_BUFFER_TOO_LARGE') throw error
+    return unpackWithin(incoming, body, most)
+  }
+}
+
+async function unpackWithin(incoming: Incoming, body: Uint8Array, bytes: number): Promise<Uint8Array> {
+  if (incoming.hold?.(bytes) === false) throw new NoRoom()
+  let used = 0
+  try {
+    const whole = await unzip(body, { maxOutputLength: Math.max(1, bytes) })
+    used = whole.length
+    return whole
+  } finally {
+    incoming.hold?.(used - bytes)
+  }
+}
+
+/** The last four bytes of gzip (RFC 1952): the length of what it unpacks to, where it is in one piece. */
+function saidLength(body: Uint8Array): number {
+  const { length } = body
+  return length < 4 ? 0 : new DataView(body.buffer, body.byteOffset + length - 4, 4).getUint32(0, true)
 }
 
 function isGzip(encoding: string | null): boolean {
@@ -79,10 +115,20 @@ function readFailure(error: unknown, limitBytes: number): Error {
     })
   }
   if (error instanceof BodyBroken) return new CallerGone()
+  if (error instanceof NoRoom) return noRoom()
   if (typeof code === 'string' && code.startsWith('Z_')) {
     return new GatewayError('invalid_request', 'The body is not valid gzip')
   }
   return error as Error
+}
+
+let refused = 0
+
+function noRoom(): GatewayError {
+  refused++
+  return new GatewayError('service_unavailable', 'Too many large requests are under way; try again shortly', {
+    retryAfter: 1 + ((refused * 7) % RETRY_WITHIN_S),
+  })
 }
 
 /** What the headers leave open is as the key says. */

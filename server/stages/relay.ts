@@ -132,8 +132,7 @@ class Relay implements StreamReader {
 
   #fail(error: GatewayError): void {
     this.#over = true
-    const { provider, account } = this.#call.target
-    if (error.fault !== null) this.#deps.breaker?.failed(provider.id, account.id, error.fault)
+    this.#tellBreaker(error)
     this.#deps.log.warn('A stream broke off', { request: this.#call.id, code: error.code, cause: error.cause })
     this.#settle('cut', error.code, (settled) => {
       // No bytes among bytes can say that these are not all.
@@ -141,6 +140,14 @@ class Relay implements StreamReader {
       const last = isRaw ? null : this.#tap.fail(faceOf(error, this.#call.service.wire.face, this.#call.id))
       this.#metering.record(settled, () => (last === null ? this.#sink.cut?.() : this.#sink.end(last)))
     })
+  }
+
+  #tellBreaker({ fault }: GatewayError): void {
+    const { target, principal } = this.#call
+    const { provider, account } = target
+    if (fault === null || provider.inProcess !== undefined) return
+    const organizationId = account.own ? principal.organizationId : null
+    this.#deps.breaker?.failed(provider.id, account.id, fault, { organizationId })
   }
 
   /** Settled at once, but for calls that used more than they held. */

@@ -212,6 +212,28 @@ describe.each(ENGINES)('alert rules on $name', { timeout: 60_000 }, (engine) => 
     expect(house.mails.map(({ to }) => to)).toEqual([asks.owner.email])
   })
 
+  it('of a refused key are told to whose it is; of the platform’s to those who run it, and to nobody else', async () => {
+    const { db } = house.on.database
+    const operator = await addPerson(db)
+    await db.updateTable('users').set({ operator: true }).where('id', '=', operator.id).execute()
+    const asks = await house.organization('Curious')
+    await house.rule(asks.id, { kind: 'credential_refused', name: 'Keys' })
+    const alerts = house.instance()
+    const event = { kind: 'credential_refused', provider: 'openai', credential: 'env' } as const
+    alerts.raise({ ...event, organizationId: null })
+    await alerts.settled()
+    expect(house.mails.map(({ to }) => to)).toEqual([operator.email])
+    expect(house.mails[0]!.text).toContain('refuses the key of the environment')
+    expect(await house.events(asks.id)).toEqual([])
+    house.mails.length = 0
+    alerts.raise({ ...event, organizationId: org, credential: 'crd_1' })
+    alerts.raise({ ...event, organizationId: org, credential: 'crd_2' })
+    await alerts.settled()
+    expect(house.mails.map(({ to }) => to)).toEqual([owner.email])
+    expect((await house.events(org)).map(({ rule_id }) => rule_id)).toEqual(Array(2).fill('default_credential_refused'))
+    await db.updateTable('users').set({ operator: false }).where('id', '=', operator.id).execute()
+  })
+
   it('of spending fire when the rollups or an event reach their amount, once a period', async () => {
     const rule = await house.rule(org, { kind: 'spend', settings: { amountNano: 10_000_000_000, period: 'day' } })
     const alerts = house.instance()

@@ -152,6 +152,7 @@ export function everyEvent(organizationId: string): readonly AlertEvent[] {
     { kind: 'payment_failed', organizationId, failures: 2 },
     { kind: 'provider_paused', organizationId, provider: 'openai', reason: 'It has cost 100 USD today' },
     { kind: 'provider_down', organizationId, provider: 'openai', reason: '3 failures in a row' },
+    { kind: 'credential_refused', organizationId, provider: 'openai', credential: 'crd_1' },
     { kind: 'price_missing', organizationId, provider: 'openai', model: 'gpt-unheard-of' },
   ]
 }

@@ -62,6 +62,7 @@ const SETTINGS = {
   prompt_cache: 'auto',
   body_additions: false,
   join_retries: false,
+  hedge_after_ms: 250,
 }
 const DEFAULTS = {
   allowed_models: null,
@@ -71,6 +72,7 @@ const DEFAULTS = {
   prompt_cache: 'respect',
   body_additions: true,
   join_retries: true,
+  hedge_after_ms: null,
 }
 
 describe('a new key', () => {
@@ -129,6 +131,8 @@ describe('a new key', () => {
     ['a model of nobody', { settings: { allowed_models: ['nobody/gpt-4o'] } }, 'settings.allowed_models'],
     ['"auto" for a model', { settings: { allowed_models: ['auto'] } }, 'settings.allowed_models'],
     ['a setting nobody knows', { settings: { models: [] } }, 'settings.models'],
+    ['a second request at once', { settings: { hedge_after_ms: 10 } }, 'settings.hedge_after_ms'],
+    ['a project’s routing', { settings: { routing: { policy: 'cheapest' } } }, 'settings.routing.mode'],
     [
       'half a request a minute',
       { settings: { limits: { requests_per_minute: 0.5 } } },

@@ -35,6 +35,43 @@ async function works(secret: string): Promise<number> {
   return (await on.app.fetch(post('/v1/chat/completions', { ...HELLO, model: 'sandbox/chat' }, headers))).status
 }
 
+const ROUTING = {
+  policy: 'balanced',
+  chain: ['groq', 'together'],
+  aliases: { fast: 'groq/openai/gpt-oss-20b', 'gpt-4': 'gpt-4.1', code: 'auto:coding' },
+  fallbacks: { fast: ['gpt-4o-mini'], 'claude-opus-5-5': ['gpt-6-sol', 'openrouter/some/model'], auto: ['gpt-4o'] },
+  equivalents: false,
+  hedge_after_ms: 400,
+}
+const NO_ROUTING = {
+  policy: 'order',
+  chain: [],
+  aliases: {},
+  fallbacks: {},
+  equivalents: true,
+  hedge_after_ms: null,
+}
+const many = (count: number, value: unknown) =>
+  Object.fromEntries(Array.from({ length: count }, (_, at) => [`gpt-4o-${at}`, value]))
+const BAD_ROUTING: readonly (readonly [string, object, string])[] = [
+  ['a policy nobody knows', { policy: 'random' }, 'policy'],
+  ['a routing setting nobody knows', { hedge: 1 }, 'hedge'],
+  ['a chain through nobody', { chain: ['groq', 'nobody'] }, 'chain'],
+  ['an alias for nothing', { aliases: { fast: 'nobody-knows-me' } }, 'aliases'],
+  ['an alias for another alias', { aliases: { fast: 'gpt-4o', faster: 'fast' } }, 'aliases'],
+  ['an alias for itself', { aliases: { 'gpt-4o': 'gpt-4o' } }, 'aliases'],
+  ['an alias for no text', { aliases: { fast: 7 } }, 'aliases.fast'],
+  ['101 aliases', { aliases: many(101, 'gpt-4o') }, 'aliases'],
+  ['fallbacks of nothing', { fallbacks: { 'nobody-knows-me': ['gpt-4o'] } }, 'fallbacks'],
+  ['a fallback on nothing', { fallbacks: { 'gpt-4o': ['gpt-4.1', 'nobody-knows-me'] } }, 'fallbacks'],
+  ['a fallback on itself', { fallbacks: { 'gpt-4o': ['gpt-4o'] } }, 'fallbacks'],
+  ['no fallbacks for a model', { fallbacks: { 'gpt-4o': [] } }, 'fallbacks.gpt-4o'],
+  ['nine fallbacks', { fallbacks: { 'gpt-4o': Object.keys(many(9, '')) } }, 'fallbacks.gpt-4o'],
+  ['fallbacks of 101 models', { fallbacks: many(101, ['gpt-4.1']) }, 'fallbacks'],
+  ['a hedge at once', { hedge_after_ms: 49 }, 'hedge_after_ms'],
+  ['a hedge after a day', { hedge_after_ms: 86_400_000 }, 'hedge_after_ms'],
+]
+
 const errorOf = (body: unknown) => (body as { error: { code: string; param: string | null; message: string } }).error
 
 describe('a new project', () => {
@@ -72,6 +109,11 @@ describe('a new project', () => {
       { name: 'x', settings: { limits: { requests_per_minute: 0 } } },
       'settings.limits.requests_per_minute',
     ],
+    ...BAD_ROUTING.map(([what, routing, param]): [string, object, string] => [
+      what,
+      { name: 'x', settings: { routing } },
+      `settings.routing.${param}`,
+    ]),
   ])('with %s is refused, and nothing is made', async (_name, input, param) => {
     const count = async () => (await on.database.database.db.selectFrom('projects').select('id').execute()).length
     const before = await count()
@@ -129,7 +171,7 @@ describe('a project', () => {
     const patch = (input: object) => on.call(`PATCH /api/projects/${id}`, as, input)
     await patch({ name: 'Other', settings: { limits: { requests_per_minute: 3 } } })
     const { body } = await patch({ provider: null })
-    const settings = { allowed_models: ['gpt-4o'], limits: { requests_per_minute: 3 } }
+    const settings = { allowed_models: ['gpt-4o'], limits: { requests_per_minute: 3 }, routing: NO_ROUTING }
     expect(body).toMatchObject({ id, name: 'Other', provider: null, settings })
     expect((await patch({ settings: { allowed_models: null } })).body).toMatchObject({
       settings: { ...settings, allowed_models: null },
@@ -137,6 +179,24 @@ describe('a project', () => {
     expect((await patch({ provider: 'nobody' })).status).toBe(400)
     expect((await patch({ name: '' })).status).toBe(400)
     expect((await patch({})).body).toMatchObject({ name: 'Other' })
+  })
+
+  it('has a routing, which is changed in what is given', async () => {
+    const { id } = await made({ settings: { routing: ROUTING } })
+    const routing = async () => {
+      const { body } = await on.call(`GET /api/projects/${id}`, as)
+      return (body as { settings: { routing: unknown } }).settings.routing
+    }
+    const patch = (changes: object) => on.call(`PATCH /api/projects/${id}`, as, { settings: { routing: changes } })
+    expect(await routing()).toEqual(ROUTING)
+    expect((await patch({ policy: 'fastest' })).status).toBe(200)
+    expect(await routing()).toEqual({ ...ROUTING, policy: 'fastest' })
+    await patch({ aliases: { smart: 'claude-opus-5-5' }, hedge_after_ms: null, chain: ['groq', 'groq'] })
+    const now = { aliases: { smart: 'claude-opus-5-5' }, hedge_after_ms: null, chain: ['groq'] }
+    expect(await routing()).toEqual({ ...ROUTING, policy: 'fastest', ...now })
+    expect((await patch({ chain: ['nobody'] })).status).toBe(400)
+    await patch(NO_ROUTING)
+    expect(await routing()).toEqual(NO_ROUTING)
   })
 
   it('takes its keys along when it is archived, and brings them back', async () => {

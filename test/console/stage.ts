@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type RawBuilder, sql } from 'kysely'
 import type { Role } from '../../db/model/access.ts'
 import { endpointContext } from '../../db/model/alerts.ts'
+import { callBodyContext } from '../../db/model/call-bodies.ts'
 import { credentialContext } from '../../db/model/credentials.ts'
 import { makeId } from '../../db/model/ids.ts'
 import { planSchema } from '../../db/model/plans.ts'
@@ -40,6 +41,8 @@ export interface Stage {
   plan(): Promise<string>
   /** A rule of the organization's, which has fired. */
   alert(): Promise<StagedAlert>
+  /** A call of the project with its bodies, and names it. */
+  said(): Promise<string>
   /** An open invitation into some other organization. */
   invite(email: string): Promise<string>
   token(scopes: readonly TokenScope[], more?: { expiresAtMs?: number; revokedAtMs?: number }): Promise<As>
@@ -95,6 +98,7 @@ export async function createStage(house: ConsoleApp): Promise<Stage> {
       return id
     },
     alert: () => alert(house, organizationId),
+    said: () => said(house, { organizationId, projectId }),
     async invite(email) {
       const other = await house.organization()
       const invitedBy = otherOwner.person.id
@@ -210,6 +214,25 @@ async function alert({ control, database }: ConsoleApp, organization_id: string)
   return { ruleId, endpointId, eventId, deliveryId }
 }
 
+async function said(
+  { control }: ConsoleApp,
+  of: { readonly organizationId: string; readonly projectId: string },
+): Promise<string> {
+  const createdAtMs = Date.now()
+  const callId = makeId('req', createdAtMs, randomBytes(16))
+  const side = (name: 'request' | 'answer') => ({
+    ...{ contentType: 'application/json', bytes: 2, truncated: false, redacted: false },
+    text: control.vault.seal('{}', callBodyContext(of.projectId, callId, name)),
+  })
+  await control.stores.callBodies.insertBatch([
+    {
+      ...{ ...of, callId, createdAtMs, expiresAtMs: createdAtMs + 3_600_000, endpoint: 'chat.completions' },
+      ...{ model: 'gpt-4o', pinned: null, stream: false, request: side('request'), answer: side('answer') },
+    },
+  ])
+  return callId
+}
+
 async function adminCredential({ control, database }: ConsoleApp): Promise<string> {
   const id = makeId('adk', Date.now(), randomBytes(16))
   await database.database.db
@@ -273,6 +296,7 @@ const CONTENT: readonly (readonly [keyof Schema, Where])[] = [
   ['provider_credentials', ofThePlatform],
   ['billing_accounts', ofIt],
   ['budgets', ofIt],
+  ['call_bodies', ofIt],
   ['provider_limits', all],
   ['alert_rules', ofIt],
   ['webhook_endpoints', ofIt],

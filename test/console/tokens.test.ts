@@ -23,6 +23,8 @@ const LEAST: Readonly<Record<TokenScope, Role | null>> = {
   'alerts:read': 'viewer',
   'alerts:write': 'admin',
   'audit:read': 'admin',
+  'bodies:read': 'admin',
+  'bodies:write': 'admin',
   'platform:read': null,
   'platform:write': null,
 }

@@ -154,7 +154,7 @@ describe('what is refused before the call', () => {
   it('a key that may not use the model gets no answer of it, and may not spoil the call of one that may', async () => {
     const rules: KeyRules = {
       ...{ models: [new Set(['openai/gpt-4o'])], endpoints: null, prefers: null },
-      ...{ promptCache: 'respect', bodyAdditions: true, joinRetries: true },
+      ...{ promptCache: 'respect', bodyAdditions: true, joinRetries: true, routing: null, bodies: null },
     }
     const directory = directoryOf({ free: principal('key_free'), bound: principal('key_bound', rules) })
     const other = bench.instance({ deps: { directory } })

@@ -1,5 +1,6 @@
 import { memoryKv } from '../../db/kv/memory.ts'
 import type { CallRecord } from '../../db/model/calls.ts'
+import { rulesOf } from '../../db/model/key-rules.ts'
 import type { Price } from '../../db/model/money.ts'
 import { PLANS, type Plan } from '../../db/model/plans.ts'
 import { type App, createApp } from '../../server/app.ts'
@@ -189,6 +190,9 @@ function memoryObjects(): ProviderObjects {
   }
 }
 
+/** One provider that fails is one error: tests of going on elsewhere say so themselves. */
+const HERE_ONLY = rulesOf({ settings: {}, projectSettings: { routing: { equivalents: false } }, defaultProvider: null })
+
 function keyStore(plan: Plan): Map<string, KeyEntry> {
   const entry = (name: string, more: Partial<KeyEntry> = {}): KeyEntry => ({
     keyId: `key_${name}`,
@@ -198,6 +202,7 @@ function keyStore(plan: Plan): Map<string, KeyEntry> {
     plan,
     expiresAtMs: null,
     revokedAtMs: null,
+    rules: HERE_ONLY,
     ...more,
   })
   return new Map([

@@ -11,6 +11,7 @@ import { PLANS_CHANGED } from '../../db/stores/plans.ts'
 import { PLATFORM } from '../../db/stores/provider-credentials.ts'
 import { createVault, type Vault } from '../../db/vault.ts'
 import { type BillingOptions, type OpenBilling, openBilling } from '../../server/billing.ts'
+import { openBodies } from '../../server/bodies.ts'
 import type { TokenScope } from '../../server/console/access.ts'
 import { cookieName, sessionSecrets, signed } from '../../server/console/people/signing.ts'
 import { createPeople } from '../../server/console/people.ts'
@@ -132,6 +133,7 @@ export async function consoleApp(options: ConsoleAppOptions = {}): Promise<Conso
   const known = { ...{ plans, kv, clock, log: options.deps?.log ?? SILENT }, accountsOf: credentials.accountsOf }
   const find = entryFinder({ stores: database.stores, ...known })
   const directory = openDirectory({ clock, find, log: SILENT })
+  const bodies = openBodies({ store: database.stores.callBodies, vault, clock, log: SILENT })
   await database.database.listen(KEYS_CHANNEL, (id) => {
     if (id === PLATFORM) void credentials.reload()
     if (id === '' || id === PLANS_CHANGED) void plans.reload()
@@ -145,6 +147,7 @@ export async function consoleApp(options: ConsoleAppOptions = {}): Promise<Conso
       control,
       directory,
       multipliers,
+      bodies,
       credentials: credentials.platform,
       receipts: database.stores.calls,
       ...options.deps,
@@ -164,6 +167,7 @@ export async function consoleApp(options: ConsoleAppOptions = {}): Promise<Conso
       plans.close()
       multipliers.close()
       await app.close()
+      await bodies.close()
       if (options.database === undefined) await database.dispose()
     },
   }

@@ -71,8 +71,17 @@ export const ROOMS: readonly Room[] = [
 
   { name: 'server/upstream', files: /^server\/upstream\.ts$/ },
   { name: 'server/http', files: /^server\/(http|reply)\.ts$/ },
-  { name: 'server/errors', files: /^server\/errors\.ts$/ },
+  { name: 'server/errors', files: /^server\/errors\.ts$/, types: [DB_MODEL] },
   { name: 'server/accounts', files: /^server\/accounts\.ts$/, types: ['server/deps'] },
+  // What route chooses by.
+  {
+    name: 'server/targets',
+    files: /^server\/(affinity|fallbacks|order)\.ts$/,
+    may: ['server/errors', 'server/wire', DB_MODEL],
+    types: ['server/call', 'server/deps'],
+    packages: ['node:buffer', 'node:crypto'],
+  },
+  { name: 'server/speeds', files: /^server\/speeds\.ts$/, types: ['server/deps'] },
   { name: 'server/failure', files: /^server\/failure\.ts$/, may: ['server/errors'], types: ['server/upstream'] },
   {
     name: 'server/counter',
@@ -84,7 +93,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'server/fetch', files: /^server\/fetch\.ts$/, may: ['server/http'] },
   {
     name: 'server/deps',
-    files: /^server\/(deps|control)\.ts$/,
+    files: /^server\/(deps|control|provider-health)\.ts$/,
     types: [DB_MODEL, 'db/kv/contract', 'db/stores', 'db', 'server/providers', 'server/upstream'],
   },
   {
@@ -102,10 +111,27 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
+    name: 'server/routing',
+    files: /^server\/routing\//,
+    may: [
+      'server/http',
+      'server/accounts',
+      'server/targets',
+      'server/errors',
+      'server/wire',
+      'server/catalog',
+      'server/providers/request',
+      'server/counter',
+      DB_MODEL,
+    ],
+    types: ['server/call', 'server/deps', 'server/providers'],
+  },
+  {
     name: 'server/stages',
     files: /^server\/stages\//,
     apart: true,
     may: [
+      'server/routing',
       'server/accounts',
       'server/call',
       'server/errors',
@@ -121,6 +147,7 @@ export const ROOMS: readonly Room[] = [
       'server/counter',
       'server/idempotency',
       'server/limits',
+      'server/targets',
       DB_MODEL,
     ],
     types: ['server/deps', 'server/upstream', 'server/providers', 'db/kv/contract'],
@@ -168,6 +195,7 @@ export const ROOMS: readonly Room[] = [
     name: 'server/console',
     files: /^server\/console\//,
     may: [
+      'server/accounts',
       'server/pipeline',
       'server/billing',
       'server/alerts',
@@ -201,6 +229,13 @@ export const ROOMS: readonly Room[] = [
     may: ['server/catalog', 'server/errors', 'server/failure', DB_MODEL],
     types: ['server/deps', 'server/upstream', 'db/stores'],
     packages: ['node:buffer', 'zod'],
+  },
+  {
+    name: 'server/bodies',
+    files: /^server\/bodies(\.ts$|\/)/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'db/stores', 'db'],
+    packages: ['node:buffer', 'node:timers'],
   },
   {
     name: 'server/jobs',
@@ -237,6 +272,13 @@ export const ROOMS: readonly Room[] = [
     files: /^server\/pauses\.ts$/,
     may: [DB_MODEL],
     types: ['server/deps', 'db/stores', 'db/kv/contract'],
+  },
+  { name: 'server/overload', files: /^server\/overload(\.ts$|\/)/, types: ['server/deps'] },
+  {
+    name: 'server/breaker',
+    files: /^server\/breaker(\.ts$|\/)/,
+    may: [DB_MODEL],
+    types: ['server/deps', 'db/kv/contract'],
   },
   { name: 'server/mail', files: /^server\/mail\.ts$/, types: ['server/deps'], packages: ['nodemailer'] },
   { name: 'server/version', files: /^server\/version\.ts$/ },
@@ -275,7 +317,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'server/credentials',
     files: /^server\/credentials\.ts$/,
-    may: [DB_MODEL],
+    may: [DB_MODEL, 'server/targets'],
     types: ['server/config', 'server/deps', 'db/stores', 'db'],
   },
   { name: 'server/plans', files: /^server\/plans\.ts$/, may: [DB_MODEL], types: ['server/deps', 'db/stores'] },

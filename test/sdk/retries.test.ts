@@ -158,7 +158,8 @@ describe.each(CASES)('$name, stream: $stream', ({ judge, stream }) => {
   it('where the key says so, a retry is a call of its own', async () => {
     const { lookup } = app.deps.directory
     const promptCache = KEY_DEFAULTS.promptCache
-    const open_ = { models: [], endpoints: null, prefers: null, promptCache, bodyAdditions: true, joinRetries: false }
+    const switches = { promptCache, bodyAdditions: true, joinRetries: false }
+    const open_ = { models: [], endpoints: null, prefers: null, routing: null, bodies: null, ...switches }
     const directory: Directory = { lookup: async (secret) => ({ ...(await lookup(secret))!, rules: open_ }) }
     await app.close()
     await open({ deps: { directory } })

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { credentialContext, type SealedCredential } from '../../db/model/credentials.ts'
 import { PLANS } from '../../db/model/plans.ts'
 import { createVault } from '../../db/vault.ts'
+import { poolFor } from '../../server/accounts.ts'
 import { type OpenCredentials, openCredentials } from '../../server/credentials.ts'
 import type { Account, Accounts, Principal } from '../../server/deps.ts'
 import { systemClock, systemRandom } from '../../server/runtime/system.ts'
@@ -102,6 +103,53 @@ describe('accounts of a project', () => {
     }
     const homes = ['crd_a', 'crd_b', 'crd_c'].map((id) => all.get(id)!.home?.id)
     expect(homes).toEqual([undefined, 'crd_a', 'crd_a'])
+  })
+
+  it('are listed with their weights, those alone that can be used, and are the very ones that calls get', async () => {
+    const rows = [row('crd_a', { by: stranger }), row('crd_b', { weight: 7 }), row('crd_c', { weight: 1 })]
+    const accounts = await open(() => rows).accountsOf('prj_a')
+    const all = accounts.all!('openai')
+    expect(all.map(({ account, weight }) => [account.id, weight, account.home?.id])).toEqual([
+      ['crd_b', 7, undefined],
+      ['crd_c', 1, 'crd_b'],
+    ])
+    expect(accounts.all!('openai')).toBe(all)
+    for (let draws = 0; draws < 100; draws++) {
+      expect(all.map(({ account }) => account)).toContain(accounts.of('openai'))
+    }
+    expect(accounts.all!('groq')).toEqual([])
+    expect((await open(() => [row('crd_a', { by: stranger })]).accountsOf('prj_a')).all!('openai')).toEqual([])
+  })
+})
+
+describe('the pool of a call', () => {
+  const ids = (accounts: Accounts | undefined, credentials: Accounts) =>
+    poolFor(accounts === undefined ? {} : { accounts }, 'openai', { credentials }).map(({ account }) => account.id)
+
+  it('is the project’s own, else the platform’s, never both and never the platform’s for a locked key', async () => {
+    const platform = open(() => [row('crd_p'), row('crd_q')], { env: true })
+    await platform.load()
+    const own = await open(() => [row('crd_a'), row('crd_b')]).accountsOf('prj_a')
+    const none = await open(() => []).accountsOf('prj_a')
+    const locked = await open(() => [row('crd_a', { by: stranger })]).accountsOf('prj_a')
+    expect(ids(undefined, platform.platform)).toEqual(['env', 'crd_p', 'crd_q'])
+    expect(ids(own, platform.platform)).toEqual(['crd_a', 'crd_b'])
+    expect(ids(none, platform.platform)).toEqual(['env', 'crd_p', 'crd_q'])
+    expect(ids(locked, platform.platform)).toEqual([])
+    const alone: Accounts = { of: () => own.all!('openai')[1]!.account }
+    expect(ids(undefined, alone)).toEqual(['crd_b'])
+    expect(ids(undefined, { of: () => null })).toEqual([])
+  })
+
+  it('of the platform follows what is loaded', async () => {
+    const rows = [row('crd_p')]
+    const platform = open(() => rows)
+    expect(ids(undefined, platform.platform)).toEqual([])
+    await platform.load()
+    expect(ids(undefined, platform.platform)).toEqual(['crd_p'])
+    rows.push(row('crd_q'))
+    await platform.reload()
+    expect(ids(undefined, platform.platform)).toEqual(['crd_p', 'crd_q'])
   })
 })
 
@@ -233,7 +281,7 @@ describe('a call', () => {
   it.each([301, 302, 303, 307, 308])('that is redirected with %i goes nowhere else', async (status) => {
     const { app, upstream } = await gateway(undefined)
     upstream.script(json('{}', { status, headers: { location: `${upstream.url}/v1/models` } }))
-    const response = await app.fetch(post('/v1/chat/completions', HELLO))
+    const response = await app.fetch(post('/v1/chat/completions', HELLO, { 'x-watchllm-route': 'openai' }))
     expect([response.status, upstream.requests.length]).toEqual([502, 1])
     expect(await response.text()).toContain('provider_error')
   })

@@ -110,7 +110,7 @@ export const SILICONFLOW = modelsOf('siliconflow', [
   ['Qwen/Qwen3-Embedding-8B', 'Qwen3 Embedding 8B', 'embedding', 'embeddings', 32_768, null, '2025-06-05'],
 ])
 
-/** A few of its hundreds; `openrouter/vendor/model` reaches the others. @see https://openrouter.ai/models */
+/** A few of its hundreds, above all those that others serve, too; `openrouter/vendor/model` reaches the others. @see https://openrouter.ai/models */
 export const OPENROUTER = modelsOf('openrouter', [
   [
     'anthropic/claude-sonnet-5',
@@ -141,6 +141,78 @@ export const OPENROUTER = modelsOf('openrouter', [
   ],
   ['openai/gpt-4o-mini', 'GPT-4o mini', 'chat', 'chat tools vision json_schema', 128_000, 16_384, '2024-07-18'],
   ['meta-llama/llama-3.3-70b-instruct', 'Llama 3.3 70B', 'chat', 'chat tools', 131_072, 16_384, '2024-12-06'],
+  [
+    'anthropic/claude-opus-5',
+    'Claude Opus 5',
+    'reasoning',
+    'chat tools vision json_schema reasoning',
+    1_000_000,
+    128_000,
+    '2026-07-24',
+  ],
+  [
+    'anthropic/claude-sonnet-4.6',
+    'Claude Sonnet 4.6',
+    'reasoning',
+    'chat tools vision json_schema reasoning',
+    1_000_000,
+    128_000,
+    '2026-02-17',
+  ],
+  [
+    'google/gemini-2.5-pro',
+    'Gemini 2.5 Pro',
+    'reasoning',
+    'chat tools vision audio json_schema reasoning',
+    1_048_576,
+    65_536,
+    '2025-06-17',
+  ],
+  [
+    'google/gemini-2.5-flash',
+    'Gemini 2.5 Flash',
+    'chat',
+    'chat tools vision audio json_schema reasoning',
+    1_048_576,
+    65_536,
+    '2025-06-17',
+  ],
+  [
+    'openai/gpt-5.4',
+    'GPT-5.4',
+    'reasoning',
+    'chat tools vision json_schema reasoning',
+    1_050_000,
+    128_000,
+    '2026-03-05',
+  ],
+  [
+    'openai/gpt-5-mini',
+    'GPT-5 mini',
+    'reasoning',
+    'chat tools vision json_schema reasoning',
+    400_000,
+    128_000,
+    '2025-08-07',
+  ],
+  ['openai/gpt-4.1', 'GPT-4.1', 'chat', 'chat tools vision json_schema', 1_047_576, 32_768, '2025-04-14'],
+  ['openai/gpt-oss-120b', 'gpt-oss 120B', 'reasoning', 'chat tools reasoning', 131_072, null, '2025-08-05'],
+  ['openai/gpt-oss-20b', 'gpt-oss 20B', 'reasoning', 'chat tools reasoning', 131_072, null, '2025-08-05'],
+  ['deepseek/deepseek-v4-pro', 'DeepSeek V4 Pro', 'reasoning', 'chat tools reasoning', 1_000_000, null, '2026-04-24'],
+  [
+    'deepseek/deepseek-v4-flash',
+    'DeepSeek V4 Flash',
+    'reasoning',
+    'chat tools reasoning',
+    1_000_000,
+    null,
+    '2026-04-24',
+  ],
+  ['deepseek/deepseek-v3.2', 'DeepSeek V3.2', 'reasoning', 'chat tools reasoning', 163_840, null, '2025-12-03'],
+  ['moonshotai/kimi-k2.7-code', 'Kimi K2.7 Code', 'coding', 'chat tools reasoning', 262_144, null, '2026-06-14'],
+  ['moonshotai/kimi-k2.6', 'Kimi K2.6', 'reasoning', 'chat tools vision reasoning', 262_144, null, '2026-04-21'],
+  ['z-ai/glm-5.2', 'GLM-5.2', 'reasoning', 'chat tools reasoning', 1_048_576, null, '2026-06-16'],
+  ['z-ai/glm-5.1', 'GLM-5.1', 'reasoning', 'chat tools reasoning', 204_800, null, '2026-04-08'],
 ])
 
 /** What a machine of one's own commonly runs; any pulled model answers to `ollama/name`. @see https://ollama.com/library */
