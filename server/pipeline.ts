@@ -61,10 +61,18 @@ const STEPS = { carryOn, settle: settleFree, recorded, record: recordOrSay, resp
 
 /** What a request would do: the line up to its targets, without taking anything. @throws GatewayError for a bad key or body */
 export async function simulate(received: Received, deps: Deps): Promise<Simulation> {
-  const asked = await read(await authenticate(received, deps), deps)
-  asked.place?.leave('done')
+  const known = await authenticate(received, deps)
   try {
-    return await simulated(route({ ...asked, rate: null }, deps), (call) => prepare(call, deps), deps)
+    const asked = await read(known, deps)
+    return await targetsOf({ ...asked, rate: null }, deps)
+  } finally {
+    known.place?.leave('done')
+  }
+}
+
+async function targetsOf(admitted: Admitted, deps: Deps): Promise<Simulation> {
+  try {
+    return await simulated(route(admitted, deps), (call) => prepare(call, deps), deps)
   } catch (thrown) {
     if (thrown instanceof GatewayError) return refusedEarly(thrown)
     throw thrown
@@ -212,7 +220,10 @@ async function refuse(call: Call, thrown: unknown, deps: Deps): Promise<Reply> {
     },
     deps,
   )
-  if (error.status >= 500) deps.log.warn('A call failed', { request: call.id, code: error.code, cause: error.cause })
+  // Calls that were kept out are told of all together (overload.ts).
+  const isOurs = call.principal !== undefined || error.cause !== undefined
+  if (error.status >= 500 && isOurs)
+    deps.log.warn('A call failed', { request: call.id, code: error.code, cause: error.cause })
   if (settled !== null) await new Promise<void>((written) => recordOrSay(settled, deps, written))
   return respondError(call, error, settled)
 }

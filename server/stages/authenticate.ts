@@ -19,12 +19,17 @@ export async function authenticate(call: Received, deps: Deps): Promise<Known> {
   return known
 }
 
+/** By the seconds to wait. Made once: in a flood, a stack for each refusal would cost more than the refusal. */
+const FULL = Array.from(
+  { length: 11 },
+  (_, retryAfter) =>
+    new GatewayError('service_unavailable', 'Too many calls are under way; try again shortly', { retryAfter }),
+)
+
 function placeOf({ organizationId }: Principal, overload: Overload): Ticket {
   const place = overload.enter(organizationId)
   if (place !== null) return place
-  throw new GatewayError('service_unavailable', 'Too many calls are under way; try again shortly', {
-    retryAfter: overload.retryAfterS(),
-  })
+  throw FULL[overload.retryAfterS()]!
 }
 
 /**

@@ -69,7 +69,7 @@ describe.each([true, false])('however a call ends its place is free again (strea
     '{"model":"gpt-4o"}',
   ])('the request is no good: %s', async (body) => {
     upstream.script(openaiProvider())
-    for (const path of [CHAT, '/v1/completions', '/v1/messages', '/v1/responses', '/v1/embeddings']) {
+    for (const path of [CHAT, '/v1/completions', '/v1/messages', '/v1/responses', '/v1/embeddings', '/v1/simulate']) {
       const response = await app.fetch(post(path, body))
       await response.text()
       expect([path, door.state.inFlight]).toEqual([path, 0])
