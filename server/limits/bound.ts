@@ -59,7 +59,8 @@ export function boundOf(call: Routed, counts: boolean): Bound {
 }
 
 function inputOf({ tokens, isOpen, messages }: PromptSize, isCounted: boolean, most: number | null): number {
-  if (isCounted) return Math.min(most ?? Number.POSITIVE_INFINITY, Math.ceil(tokens * MARGIN) + messages * TOKENS_A_MESSAGE + 16)
+  if (isCounted)
+    return Math.min(most ?? Number.POSITIVE_INFINITY, Math.ceil(tokens * MARGIN) + messages * TOKENS_A_MESSAGE + 16)
   const input = isOpen ? Math.max(tokens, most ?? OPEN_INPUT) : tokens
   return Math.min(input, most ?? input)
 }

@@ -232,9 +232,11 @@ class Attempt implements UpstreamHandler, StreamSource {
     const limitMs = waiting ? firstByteTimeoutMs : idleTimeoutMs
     // A caller who reads slowly is not a provider that stalls.
     const since = waiting ? this.#sentAt : this.#paused ? now : this.#lastAt
-    const leftMs = Math.min(since + limitMs, this.#sentAt + totalTimeoutMs) - now
+    // Of the whole call, however many targets were asked before this one.
+    const endsAt = this.#call.startedAt + totalTimeoutMs
+    const leftMs = Math.min(since + limitMs, endsAt) - now
     if (leftMs > 0) this.#timer = this.#deps.clock.timer(Math.min(leftMs, idleTimeoutMs), () => this.#arm())
-    else if (now - this.#sentAt >= totalTimeoutMs) this.#fail(tooLate(this.#provider, 'no end', totalTimeoutMs))
+    else if (now >= endsAt) this.#fail(tooLate(this.#provider, 'no end', totalTimeoutMs))
     else this.#fail(tooLate(this.#provider, waiting ? 'nothing' : 'nothing more', limitMs))
   }
 

@@ -114,6 +114,7 @@ export const ROOMS: readonly Room[] = [
     name: 'server/routing',
     files: /^server\/routing\//,
     may: [
+      'server/call',
       'server/http',
       'server/accounts',
       'server/targets',
@@ -124,7 +125,7 @@ export const ROOMS: readonly Room[] = [
       'server/counter',
       DB_MODEL,
     ],
-    types: ['server/call', 'server/deps', 'server/providers'],
+    types: ['server/deps', 'server/providers'],
   },
   {
     name: 'server/stages',
