@@ -1,14 +1,14 @@
 import { grow, type Prepared, type Routed, type Target } from '../call.ts'
-import { factsOf } from '../catalog/catalog.ts'
+import { factsOf, resolveModel } from '../catalog/catalog.ts'
 import type { Account, Deps } from '../deps.ts'
 import { GatewayError } from '../errors.ts'
-import { withoutFallbacks } from '../fallbacks.ts'
+import { fallbackModelsIn, withoutFallbacks } from '../fallbacks.ts'
 import type { Incoming } from '../http.ts'
 import { shaped } from '../providers/request.ts'
 import type { UpstreamRequest } from '../upstream.ts'
 import type { Adaptation } from '../wire/dialect.ts'
 import { withOutputCap } from '../wire/output-cap.ts'
-import { type Edited, type Pass, WireError } from '../wire/wire.ts'
+import { type Ask, type Edited, type Pass, WireError } from '../wire/wire.ts'
 
 /** A header's worth; the rest is told by its number. */
 const MAX_NAMED = 20
@@ -27,12 +27,16 @@ export function prepare(call: Routed, deps: Deps): Prepared {
   return grow(call, { request: toRequest(call, sent, deps.clock.now()), adapted: adaptedText(adapted) })
 }
 
+/** Models to fall back on were read here, unless the list is OpenRouter's, or names nothing that is known here. */
+function isListOurs(ask: Ask, { provider }: Target): boolean {
+  if (!ask.members.has('models') || provider.id === 'openrouter') return false
+  return fallbackModelsIn(ask).some((name) => resolveModel(name) !== null)
+}
+
 function edit({ target, ask, options }: Routed): Edited {
   const { quirks } = target.provider
   try {
-    // OpenRouter's own list of models to fall back on; everybody else's was read here.
-    const said = target.provider.id === 'openrouter' ? ask : withoutFallbacks(ask)
-    return target.wire.edit(said, {
+    return target.wire.edit(isListOurs(ask, target) ? withoutFallbacks(ask) : ask, {
       model: target.model,
       askUsage: quirks?.noStreamOptions === undefined,
       plainVectors: quirks?.plainVectors !== undefined,
