@@ -48,6 +48,9 @@ import { VERSION } from './version.ts'
 
 export { ConfigError, FolderLockedError }
 
+/** A new process runs each of its functions for the first time: late for that, it isn't overloaded. */
+const WARM_UP_MS = 10_000
+
 /** How long a stop waits for calls under way. */
 const DRAIN_MS = 30_000
 const FLUSH_MS = 5_000
@@ -193,7 +196,7 @@ async function open(): Promise<Gateway> {
     closing.push(async () => breaker.close())
     const bodies = openBodies({ store: stores.callBodies, vault, clock: systemClock, log })
     closing.push(() => bodies.close())
-    const overload = openOverload({ clock: systemClock, log, memory: systemMemory() })
+    const overload = openOverload({ clock: systemClock, log, memory: systemMemory(), warmUpMs: WARM_UP_MS })
     closing.push(async () => overload.close())
     const billing = billingOf(config, {
       ...{ stores, plans, kv, mail, random, log, clock: systemClock, publicUrl: () => publicUrl },

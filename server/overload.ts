@@ -5,6 +5,11 @@ export interface OverloadOptions {
   readonly clock: Pick<Clock, 'monotonic' | 'timer'>
   readonly log: Pick<Log, 'info' | 'warn'>
   readonly memory: Memory
+  /**
+   * From the first call on, its loop isn't judged for so long: what makes it late then is code that runs for the first
+   * time. Default 0.
+   */
+  readonly warmUpMs?: number
 }
 
 /** The memory that this process may use. */
@@ -74,6 +79,10 @@ class Door implements OpenOverload {
   #spare = 0
   #timer: Timer | null = null
   #closed = false
+  readonly #warmUpMs: number
+  /** When the first call came; null: none has, or it is long ago. */
+  #coldSince: number | null = null
+  #isCold: boolean
   #tickMs = TICK_MS
   /** When the loop was seen last, and how late it was then. */
   #seenAt = 0
@@ -89,10 +98,12 @@ class Door implements OpenOverload {
   #toldAt = Number.NEGATIVE_INFINITY
   #toldRefused = 0
 
-  constructor({ clock, log, memory }: OverloadOptions) {
+  constructor({ clock, log, memory, warmUpMs = 0 }: OverloadOptions) {
     this.#clock = clock
     this.#log = log
     this.#memory = memory
+    this.#warmUpMs = warmUpMs
+    this.#isCold = warmUpMs > 0
     this.#limit = new AdaptiveLimit(Math.max(FLOOR, Math.floor(memory.limitBytes / 2 / BYTES_A_CALL)))
   }
 
@@ -102,7 +113,7 @@ class Door implements OpenOverload {
 
   enter(name: string): Ticket | null {
     const tenant = this.#tenants.get(name)
-    const isFree = this.#inFlight < FLOOR || (this.#inFlight < this.#limit.value && !this.#falls())
+    const isFree = this.#inFlight < FLOOR || (this.#inFlight < this.#limit.value && (this.#isCold || !this.#falls()))
     if (!isFree && !this.#mayReach(tenant?.inFlight ?? 0)) {
       this.#refused++
       return null
@@ -169,9 +180,13 @@ class Door implements OpenOverload {
     this.#entered = 0
     this.#refusedBefore = this.#refused
     const full = this.#isMemoryFull(at)
+    if (this.#isCold) {
+      this.#coldSince ??= at
+      this.#isCold = at - this.#coldSince < this.#warmUpMs
+    }
     const wasEased = this.#limit.isEased
     const inFlight = this.#inFlight
-    this.#limit.look({ at, lateMs: this.#lateMs, inFlight, refusing: refused > 0, full })
+    this.#limit.look({ at, lateMs: this.#isCold ? 0 : this.#lateMs, inFlight, refusing: refused > 0, full })
     if (refused > 0) this.#warn(at)
     else if (!wasEased && this.#limit.isEased) this.#log.info('Calls are let in as they come again', this.#facts())
     this.#tickMs = this.#lateMs > CLOSE_MS || !this.#limit.isEased ? CLOSE_TICK_MS : TICK_MS

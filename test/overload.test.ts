@@ -221,6 +221,13 @@ describe('places', () => {
     expect(Math.max(...counts)).toBeLessThan(250)
   })
 
+  it('is not judged by its loop while it is warming up, and is as soon as it is warm', () => {
+    const flood: Caller[] = [{ tenant: 'a', rate: 3 * CALLS_A_SECOND, takesMs: [300, 600] }]
+    expect(play(flood, { forMs: 5_000 }).refused.length).toBeGreaterThan(0)
+    expect(play(flood, { forMs: 5_000, warmUpMs: 5_000 }).refused).toHaveLength(0)
+    expect(play(flood, { forMs: 10_000, warmUpMs: 5_000 }).refused.length).toBeGreaterThan(0)
+  })
+
   it(`so many as ${FLOOR} are always let in`, () => {
     const opened = openDoor()
     door = opened.door

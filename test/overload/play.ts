@@ -47,6 +47,7 @@ export interface PlayOptions {
   /** Lets everybody in, to see what would happen. */
   readonly open?: boolean
   readonly limitBytes?: number
+  readonly warmUpMs?: number
   readonly memory?: (atMs: number) => number
   /** The thread does something else at times. */
   readonly pauses?: { readonly everyMs: number; readonly pauseMs: number }
@@ -54,14 +55,19 @@ export interface PlayOptions {
 
 /** Calls come by chance (Poisson), or from programs that wait for their answers, to the door of a simulated gateway. */
 export function play(callers: readonly Caller[], options: PlayOptions): Played {
-  const { forMs, seed = 1, memory = () => 0.1, limitBytes = 4 * 1024 ** 3, pauses } = options
+  const { forMs, warmUpMs = 0, seed = 1, memory = () => 0.1, limitBytes = 4 * 1024 ** 3, pauses } = options
   const loop = new Loop()
   const random = new Random(seed)
   const said: Played['said'] = []
   const say = (level: string) => (_message: string, facts?: unknown) =>
     void said.push({ level, refused: (facts as { refused: number }).refused })
   const log = { info: say('info'), warn: say('warn') }
-  const door = openOverload({ clock: loop, log, memory: { limitBytes, inUse: () => memory(loop.monotonic()) } })
+  const door = openOverload({
+    clock: loop,
+    log,
+    warmUpMs,
+    memory: { limitBytes, inUse: () => memory(loop.monotonic()) },
+  })
   const played: Played = { loop, door, done: [], refused: [], came: new Map(), said }
   const nobody = { leave() {} }
 
