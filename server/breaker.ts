@@ -44,6 +44,8 @@ export function openBreaker(options: BreakerOptions): OpenBreaker {
   function decide(one: AccountState, isLast: boolean): boolean | Promise<boolean> {
     const nowMs = clock.now()
     if (!isBlocked(one, nowMs)) return isOpened(one) ? askToProbe(one, nowMs) : true
+    // A provider's limit may be of one model only: who has nothing else may ask.
+    if (isLast && !isOpened(one)) return true
     const isFree = one.restUntilMs <= nowMs && (one.probe === null || one.probe.untilMs <= nowMs)
     return isLast && isFree ? askEarly(one, nowMs) : false
   }

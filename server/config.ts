@@ -46,6 +46,8 @@ export interface Config {
   readonly maxBodyBytes: number
   /** How often a target that failed is asked again, once all targets of a call were asked. */
   readonly retries: number
+  /** `off`: accounts that fail are called all the same, for who has a gateway behind this one. */
+  readonly breaker: 'on' | 'off'
   readonly journalFsync: 'interval' | 'always'
   /** Variables that are set and belong to parts that are not built yet. */
   readonly unused: readonly string[]
@@ -128,6 +130,7 @@ export function readConfig(env: Env, providers: Iterable<Provider>): Config {
     firstByteTimeoutMs: readTimeout(env, 'FIRST_BYTE', 60_000),
     idleTimeoutMs: readTimeout(env, 'IDLE', 30_000),
     totalTimeoutMs: readTimeout(env, 'TOTAL', 600_000),
+    breaker: readChoice(env, 'WATCHLLM_BREAKER', ['on', 'off']),
     retries: readInt(env, 'WATCHLLM_RETRIES', { fallback: 1, min: 0, max: 5 }),
     maxBodyBytes: readInt(env, 'WATCHLLM_MAX_BODY_BYTES', { fallback: 32 * 1024 * 1024, min: 1024, max: 2 ** 30 }),
     journalFsync: readChoice(env, 'WATCHLLM_JOURNAL_FSYNC', ['interval', 'always']),

@@ -220,7 +220,12 @@ async function open(): Promise<Gateway> {
       alerts: told,
       multipliers,
       pauses,
-      line: { breaker, bodies, overload, speeds: openSpeeds({ clock: systemClock }) },
+      line: {
+        ...(config.breaker === 'on' && { breaker }),
+        bodies,
+        overload,
+        speeds: openSpeeds({ clock: systemClock }),
+      },
       credentials,
       config,
       prices,
@@ -283,7 +288,7 @@ interface Parts {
   readonly alerts: OpenAlerts
   readonly multipliers: OpenMultipliers
   readonly pauses: OpenPauses
-  readonly line: Required<Pick<Deps, 'bodies' | 'breaker' | 'overload' | 'speeds'>>
+  readonly line: Pick<Deps, 'bodies' | 'breaker' | 'overload' | 'speeds'>
   readonly config: Config
   readonly prices: Deps['prices']
   readonly directory: OpenDirectory

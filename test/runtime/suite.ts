@@ -6,6 +6,9 @@ import { callChecks } from './calls.ts'
 import { lifeChecks } from './life.ts'
 import { streamChecks } from './streams.ts'
 
+/** Each failure is looked at by itself: none keeps a provider from being asked the next time. */
+const EACH_ALONE = { WATCHLLM_BREAKER: 'off', WATCHLLM_RETRIES: '0' }
+
 /**
  * What holds on every runtime, checked against the real server in a process of its own. Node 24 is left out where
  * WATCHLLM_NODE24 doesn't name it, unless WATCHLLM_REQUIRE_RUNTIMES is 1.
@@ -15,7 +18,8 @@ export function runtimeSuite(runtime: RuntimeName): void {
   describe.skipIf(optional && runtimePath(runtime) === null)(`WatchLLM on ${runtime}`, { timeout: 30_000 }, () => {
     const bench = {
       runtime,
-      start: (options: StartOptions = {}) => startServer({ runtime, upstreamUrl: bench.upstream.url, ...options }),
+      start: (options: StartOptions = {}) =>
+        startServer({ runtime, upstreamUrl: bench.upstream.url, ...options, env: { ...EACH_ALONE, ...options.env } }),
     } as Bench
 
     beforeAll(async () => {
